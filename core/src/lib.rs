@@ -1,1 +1,16 @@
-//! Placeholder.
+//! What decides.
+//!
+//! Everything in this crate is a plain value or a plain struct: it does no IO, holds no lock,
+//! starts no thread and reads no clock. Time comes in as an argument ([`moment::Moment`]). So each
+//! decision can be tested as a function, simulated with a seed and replayed from a file.
+//!
+//! The way from a Service to a frame, in the order in which the modules meet it:
+//!
+//! 1. [`placement`]: which nodes may announce an address, in which order.
+//!
+//! The vocabulary that the modules share is in [`name`], [`mac`] and [`moment`].
+
+pub mod mac;
+pub mod moment;
+pub mod name;
+pub mod placement;
