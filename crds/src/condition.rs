@@ -1,0 +1,25 @@
+//! The condition types that the product writes.
+
+/// On a Service: whether it has the addresses it asks for.
+pub const SERVICE_ALLOCATED: &str = "bellwether.dev/Allocated";
+
+/// On a Service: whether each of its addresses is announced by a node.
+pub const SERVICE_ANNOUNCED: &str = "bellwether.dev/Announced";
+
+/// On a pool, an advertisement or a speaker: whether it does what it is for.
+pub const READY: &str = "Ready";
+
+/// On a pool: another pool has some of its addresses.
+pub const OVERLAPPING: &str = "Overlapping";
+
+/// On a pool: few addresses are left.
+pub const NEARLY_FULL: &str = "NearlyFull";
+
+/// On a pool: no address is left.
+pub const EXHAUSTED: &str = "Exhausted";
+
+/// On an Announcement: whether a node announces the address.
+pub const ANNOUNCED: &str = "Announced";
+
+/// On an Announcement: another host uses the address.
+pub const CONFLICT: &str = "Conflict";
