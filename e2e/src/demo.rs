@@ -1,0 +1,8 @@
+//! The story that `make demo` tells.
+
+use crate::error::Result;
+
+/// Tells the story.
+pub async fn run(_keep: bool) -> Result<()> {
+    std::future::ready(Ok(())).await
+}

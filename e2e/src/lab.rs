@@ -1,0 +1,361 @@
+//! The handle of a lab: bring it up, use it, take it down.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use kube::Client;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::binaries;
+use crate::control::{Action, Fault, Folder, Request, Response, Status};
+use crate::control_plane;
+use crate::error::{Context, Error, Result};
+use crate::keeper::{self, DETACH, Keeper};
+use crate::network::Topology;
+use crate::supervisor::READY;
+use crate::system::{ensure_programs, is_root};
+
+/// What a lab is made of.
+#[derive(Clone, Debug, Serialize, Deserialize, clap::Args)]
+pub struct LabOptions {
+    /// The name of the lab; several may be up side by side
+    #[arg(long, default_value = "default")]
+    pub name: String,
+
+    /// How many nodes it has
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub nodes: u8,
+
+    /// How kube-proxy forwards
+    #[arg(long, value_enum, default_value = "nftables")]
+    pub proxy_mode: ProxyMode,
+
+    /// Kubernetes alone, without the product
+    #[arg(long)]
+    pub bare: bool,
+
+    /// How many replicas of the controller run
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=5))]
+    pub controllers: u16,
+
+    /// The folder with the product's manifests
+    #[arg(long, env = "BELLWETHER_MANIFESTS", default_value_os_t = default_manifests())]
+    pub manifests: PathBuf,
+
+    /// The folder with the product's daemons
+    #[arg(long, env = "BELLWETHER_BIN", default_value_os_t = default_binaries())]
+    pub binaries: PathBuf,
+}
+
+/// How kube-proxy forwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "camelCase")]
+pub enum ProxyMode {
+    /// By nftables.
+    Nftables,
+    /// By iptables.
+    Iptables,
+}
+
+fn default_manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests")
+}
+
+/// Beside the lab's own executable.
+fn default_binaries() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    own.parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+/// How long a lab lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until the handle is dropped or its process ends, however it ends.
+    WithHandle,
+    /// Until somebody takes it down.
+    Detached,
+}
+
+/// A lab that is up.
+pub struct Lab {
+    folder: Folder,
+    keeper: Keeper,
+    /// The keeper's process and its standard input, if the lab lives with this handle.
+    own: Option<(Child, ChildStdin)>,
+    client: Client,
+}
+
+impl Lab {
+    /// Brings a lab up. `executable` is `bellwether-lab`; `progress` hears of each step.
+    pub async fn up(
+        options: &LabOptions,
+        executable: &Path,
+        lifetime: Lifetime,
+        mut progress: impl FnMut(&str),
+    ) -> Result<Self> {
+        ensure_programs(options.proxy_mode == ProxyMode::Iptables)?;
+        ensure_namespaces()?;
+        // Here and not in the keeper, so that the user sees the progress of the build.
+        binaries::find_or_build()?;
+        let folder = Folder::of(&options.name);
+        if Keeper::find(&folder).is_some() {
+            return Err(Error::AlreadyUp(options.name.clone()));
+        }
+        let orders =
+            serde_json::to_string(options).map_err(|error| Error::Unexpected(error.to_string()))?;
+        let mut child = {
+            use std::os::unix::process::CommandExt;
+            Command::new(executable)
+                .args(["keep", &orders])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                // Ctrl-C is for the user's program, which then ends the lab in order.
+                .process_group(0)
+                .spawn()
+                .context(|| format!("cannot run {}", executable.display()))?
+        };
+        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(Error::Unexpected("a piped stream is missing".to_owned()));
+        };
+        // A thread, because the lines come whenever they come; it ends with the keeper.
+        let (sender, mut lines) = tokio::sync::mpsc::channel(16);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.blocking_send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut is_ready = false;
+        while let Some(line) = lines.recv().await {
+            is_ready = line == READY;
+            if is_ready {
+                break;
+            }
+            progress(&line);
+        }
+        if !is_ready {
+            let _ended = child.wait();
+            return Err(Error::Died("see above".to_owned()));
+        }
+        let own = match lifetime {
+            Lifetime::WithHandle => Some((child, stdin)),
+            Lifetime::Detached => {
+                stdin
+                    .write_all(&[DETACH])
+                    .context(|| "cannot detach the lab".to_owned())?;
+                None
+            }
+        };
+        Self::open(&options.name, own).await
+    }
+
+    /// The lab of this name, which somebody brought up.
+    pub async fn attach(name: &str) -> Result<Self> {
+        Self::open(name, None).await
+    }
+
+    async fn open(name: &str, own: Option<(Child, ChildStdin)>) -> Result<Self> {
+        let folder = Folder::of(name);
+        let keeper = Keeper::find(&folder).ok_or_else(|| Error::NotUp(name.to_owned()))?;
+        let path = folder.kubeconfig();
+        let kubeconfig =
+            fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+        let client = control_plane::client(&kubeconfig).await?;
+        Ok(Self {
+            folder,
+            keeper,
+            own,
+            client,
+        })
+    }
+
+    /// Where the lab keeps its logs and its kubeconfig.
+    #[must_use]
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// A client of its API server with all rights.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Its hosts, as they are addressed.
+    #[must_use]
+    pub fn topology(&self) -> Topology {
+        Topology::new(20)
+    }
+
+    /// A command that runs `program` on `host`; `control-plane` is where the API server is.
+    #[must_use]
+    pub fn command(
+        &self,
+        host: &str,
+        program: impl AsRef<std::ffi::OsStr>,
+    ) -> tokio::process::Command {
+        let supervisor = self.keeper.supervisor;
+        let mut command = tokio::process::Command::new("nsenter");
+        command.arg("--target").arg(supervisor.to_string());
+        if !is_root() {
+            command.args(["--user", "--preserve-credentials"]);
+        }
+        command.args(["--mount", "--pid"]);
+        match host {
+            "control-plane" => command.arg("--net"),
+            host => command.arg(format!("--net=/proc/{supervisor}/root/run/netns/{host}")),
+        };
+        command.arg(program).kill_on_drop(true);
+        command
+    }
+
+    /// Runs a program on a host to its end and returns what it printed.
+    pub async fn exec(&self, host: &str, program_and_args: &[&str]) -> Result<String> {
+        let (program, args) = program_and_args
+            .split_first()
+            .ok_or_else(|| Error::Unexpected("no program was named".to_owned()))?;
+        let output = self
+            .command(host, program)
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .context(|| format!("cannot run {program}"))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(Error::Command {
+            command: format!("{} (on {host})", program_and_args.join(" ")),
+            status: output.status,
+            stderr: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
+    }
+
+    /// Does something to a node.
+    pub async fn fault(&self, node: &str, fault: Fault) -> Result<()> {
+        let node = node.to_owned();
+        self.folder
+            .ask(&Request::Fault { node, fault })
+            .await
+            .map(drop)
+    }
+
+    /// Does something to one program.
+    pub async fn act(&self, program: &str, action: Action) -> Result<()> {
+        let name = program.to_owned();
+        self.folder
+            .ask(&Request::Program { name, action })
+            .await
+            .map(drop)
+    }
+
+    /// What runs where.
+    pub async fn status(&self) -> Result<Status> {
+        match self.folder.ask(&Request::Status).await? {
+            Response::Status(status) => Ok(status),
+            other => Err(Error::Unexpected(format!("the lab answered {other:?}"))),
+        }
+    }
+
+    /// The last lines of every log of the product and of the supervisor, for when a test has failed.
+    #[must_use]
+    pub fn log_tails(&self) -> String {
+        let entries = fs::read_dir(self.folder.logs())
+            .into_iter()
+            .flatten()
+            .flatten();
+        let tails = entries.map(|entry| entry.path()).filter_map(|path| {
+            let name = path.file_stem()?.to_str()?;
+            let ours = ["controller-", "speaker-", "supervisor"]
+                .iter()
+                .any(|start| name.starts_with(start));
+            ours.then(|| format!("--- {name}\n{}\n", keeper::tail(&path)))
+        });
+        tails.collect()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let Some((mut child, stdin)) = self.own.take() else {
+            return;
+        };
+        if std::thread::panicking() {
+            eprintln!("{}", self.log_tails());
+        }
+        drop(stdin);
+        let _ended = child.wait();
+    }
+}
+
+/// Takes the lab of this name down, or removes what is left of it. Returns whether there was one.
+pub async fn down(name: &str) -> Result<bool> {
+    let folder = Folder::of(name);
+    let existed = folder.path().exists();
+    if let Some(keeper) = Keeper::find(&folder) {
+        kill(Pid::from_raw(keeper.pid), Signal::SIGTERM)
+            .context(|| "cannot end the lab's keeper".to_owned())?;
+        wait_for(
+            "the lab ending",
+            Duration::from_secs(20),
+            async || match Keeper::find(&folder) {
+                Some(keeper) => Err(format!("its keeper {} lives", keeper.pid)),
+                None => Ok(()),
+            },
+        )
+        .await?;
+    }
+    let _hold = keeper::hold(name)?;
+    keeper::remove(&folder)?;
+    Ok(existed)
+}
+
+/// Whether this user may make namespaces, found out by making some.
+fn ensure_namespaces() -> Result<()> {
+    let mut command = Command::new("unshare");
+    if !is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    let output = command
+        .args(["--mount", "--net", "--pid", "--fork", "true"])
+        .output()
+        .context(|| "cannot run unshare".to_owned())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::NoNamespaces(
+        String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    ))
+}
+
+/// Waits until `check` succeeds, at most `limit`. What it said last is part of the error.
+pub async fn wait_for<T>(
+    what: &str,
+    limit: Duration,
+    check: impl AsyncFn() -> Result<T, String>,
+) -> Result<T> {
+    let deadline = Instant::now() + limit;
+    let mut pause = Duration::from_millis(5);
+    loop {
+        let seen = match check().await {
+            Ok(value) => return Ok(value),
+            Err(seen) => seen,
+        };
+        if Instant::now() >= deadline {
+            return Err(Error::TimedOut {
+                what: what.to_owned(),
+                limit,
+                seen,
+            });
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(100));
+    }
+}

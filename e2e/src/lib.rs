@@ -1,0 +1,39 @@
+//! The lab: a real Kubernetes on one machine, without containers and without a cloud.
+//!
+//! The control plane is the real one (etcd, kube-apiserver, kube-controller-manager,
+//! kube-scheduler, and kube-proxy on every node). Nodes are network namespaces on two bridges: the
+//! LAN, where addresses are announced, and a management network for the API. The lab plays kubelet:
+//! behind each ready pod is a process that answers with the pod's name.
+//!
+//! The parts, from the outside inwards:
+//!
+//! 1. [`lab`]: the handle by which the command line and the tests bring a lab up, use it and take
+//!    it down;
+//! 2. [`keeper`]: the process that stands for a lab on the machine, and owns its folder;
+//! 3. [`supervisor`]: the first process inside the lab's namespaces; when it ends, everything does;
+//! 4. [`network`], [`control_plane`], [`kubelet`], [`product`]: what the supervisor builds and runs;
+//! 5. [`probe`], [`pod`]: the traffic, and who answers it;
+//! 6. [`demo`]: the story that `make demo` tells.
+//!
+//! [`binaries`] finds or builds Kubernetes; [`control`] is what the handle and the supervisor say to
+//! each other.
+
+pub mod binaries;
+pub mod certificates;
+pub mod control;
+pub mod control_plane;
+pub mod demo;
+pub mod error;
+pub mod keeper;
+pub mod kubelet;
+pub mod lab;
+pub mod network;
+pub mod pod;
+pub mod probe;
+pub mod process;
+pub mod product;
+pub mod supervisor;
+pub mod system;
+
+pub use error::{Error, Result};
+pub use lab::{Lab, LabOptions};

@@ -1,0 +1,137 @@
+//! A probe: a UDP datagram every millisecond, and which of them were answered, by whom.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Error, Result};
+
+/// How long is waited for answers after the last datagram.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// What a probe saw.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Datagrams sent.
+    pub sent: u64,
+    /// Datagrams that were not answered.
+    pub lost: u64,
+    /// The longest time between two datagrams that were answered, in milliseconds: the outage, plus
+    /// the interval.
+    pub longest_gap_ms: f64,
+    /// How many answers came from each pod.
+    pub answers: BTreeMap<String, u64>,
+}
+
+/// Sends a datagram to `target` each `interval` until `stop`, and reports.
+pub fn probe(target: SocketAddr, interval: Duration, stop: &AtomicBool) -> Result<Report> {
+    let any: SocketAddr = if target.is_ipv4() {
+        ([0, 0, 0, 0], 0).into()
+    } else {
+        ([0u16; 8], 0).into()
+    };
+    let socket = UdpSocket::bind(any).context(|| "cannot open a socket".to_owned())?;
+    socket
+        .set_read_timeout(Some(Duration::from_millis(50)))
+        .context(|| "cannot set a time limit".to_owned())?;
+    let receiving = socket
+        .try_clone()
+        .context(|| "cannot share a socket".to_owned())?;
+    let ended = Arc::new(AtomicBool::new(false));
+    let receiver = {
+        let ended = ended.clone();
+        thread::spawn(move || receive(&receiving, &ended))
+    };
+    let mut sent_at = Vec::new();
+    let start = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        // An unreachable target is what is measured, not an error.
+        let _lost = socket.send_to(sent_at.len().to_string().as_bytes(), target);
+        sent_at.push(start.elapsed());
+        let ticks = u32::try_from(sent_at.len()).unwrap_or(u32::MAX);
+        thread::sleep((interval * ticks).saturating_sub(start.elapsed()));
+    }
+    thread::sleep(PATIENCE);
+    ended.store(true, Ordering::Relaxed);
+    let answered = receiver
+        .join()
+        .map_err(|_| Error::Unexpected("the receiving thread panicked".to_owned()))?;
+    Ok(evaluate(&sent_at, &answered))
+}
+
+/// Who answered which datagram.
+fn receive(socket: &UdpSocket, ended: &AtomicBool) -> BTreeMap<usize, String> {
+    let mut answered = BTreeMap::new();
+    let mut buffer = [0; 2048];
+    while !ended.load(Ordering::Relaxed) {
+        let Ok((length, _)) = socket.recv_from(&mut buffer) else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned();
+        if let Some((name, number)) = text.rsplit_once(' ')
+            && let Ok(number) = number.parse()
+        {
+            answered.entry(number).or_insert_with(|| name.to_owned());
+        }
+    }
+    answered
+}
+
+fn evaluate(sent_at: &[Duration], answered: &BTreeMap<usize, String>) -> Report {
+    let mut answers = BTreeMap::new();
+    for name in answered.values() {
+        *answers.entry(name.clone()).or_insert(0) += 1;
+    }
+    let times: Vec<Duration> = answered
+        .keys()
+        .filter_map(|&number| sent_at.get(number).copied())
+        .collect();
+    // From the first datagram to the last: silence at either end is an outage too.
+    let ends = [sent_at.first(), sent_at.last()].map(|end| end.copied().unwrap_or_default());
+    let times: Vec<Duration> = [&ends[..1], &times, &ends[1..]].concat();
+    let longest = times
+        .windows(2)
+        .map(|pair| pair[1].saturating_sub(pair[0]))
+        .max()
+        .unwrap_or_default();
+    Report {
+        sent: sent_at.len() as u64,
+        lost: (sent_at.len() - answered.len().min(sent_at.len())) as u64,
+        longest_gap_ms: longest.as_secs_f64() * 1000.0,
+        answers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(answered: &[usize]) -> Report {
+        let sent_at: Vec<Duration> = (0..10).map(Duration::from_millis).collect();
+        let answered = answered
+            .iter()
+            .map(|&number| (number, "web-1".to_owned()))
+            .collect();
+        evaluate(&sent_at, &answered)
+    }
+
+    #[test]
+    fn the_longest_gap_is_between_answered_datagrams() {
+        let seen = report(&[0, 1, 2, 7, 8, 9]);
+        assert_eq!((seen.sent, seen.lost), (10, 4));
+        assert!((seen.longest_gap_ms - 5.0).abs() < 1e-9, "{seen:?}");
+        assert_eq!(seen.answers["web-1"], 6);
+    }
+
+    #[test]
+    fn silence_at_the_end_is_a_gap() {
+        assert!((report(&[0, 1]).longest_gap_ms - 8.0).abs() < 1e-9);
+        assert!((report(&[]).longest_gap_ms - 9.0).abs() < 1e-9);
+    }
+}

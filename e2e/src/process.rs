@@ -1,0 +1,115 @@
+//! A program that the supervisor runs, in one of the lab's namespaces, with its own log.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+
+use crate::error::{Context, Result};
+
+/// How to run a program.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The name by which people and tests speak of it, such as `speaker-node-a`.
+    pub name: String,
+    /// The host that it runs on; `None` is the control plane's namespace.
+    pub host: Option<String>,
+    /// The executable.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment, in addition to the supervisor's.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Program {
+    /// The program `path` under `name`, in the control plane's namespace.
+    #[must_use]
+    pub fn new(name: &str, path: &Path, args: Vec<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            host: None,
+            path: path.to_owned(),
+            args,
+            env: BTreeMap::new(),
+        }
+    }
+
+    /// The same on `host`.
+    #[must_use]
+    pub fn on(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
+    }
+
+    /// Starts it; what it prints is appended to `NAME.log` in `logs`.
+    pub fn start(&self, logs: &Path) -> Result<Running> {
+        let path = logs.join(format!("{}.log", self.name));
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .context(|| format!("cannot open {}", path.display()))?;
+        let errors = log
+            .try_clone()
+            .context(|| "cannot share a log".to_owned())?;
+        let mut command = match &self.host {
+            // nsenter replaces itself by the program, so that its PID is the program's.
+            Some(host) => {
+                let mut command = Command::new("nsenter");
+                command
+                    .arg(format!("--net=/run/netns/{host}"))
+                    .arg(&self.path);
+                command
+            }
+            None => Command::new(&self.path),
+        };
+        let child = command
+            .args(&self.args)
+            .envs(&self.env)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .kill_on_drop(true)
+            .spawn()
+            .context(|| format!("cannot start {}", self.path.display()))?;
+        Ok(Running(child))
+    }
+}
+
+/// A program that was started. Dropping it kills it.
+#[derive(Debug)]
+pub struct Running(Child);
+
+impl Running {
+    /// Its PID within the lab, unless it has ended.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.0.id()
+    }
+
+    /// Whether it still runs, paused or not.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+
+    /// Sends it a signal. One that has ended gets none.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let Some(pid) = self.0.id().and_then(|pid| i32::try_from(pid).ok()) else {
+            return Ok(());
+        };
+        kill(Pid::from_raw(pid), signal).context(|| format!("cannot send {signal}"))
+    }
+
+    /// Waits until it has ended.
+    pub async fn wait(&mut self) -> Result<std::process::ExitStatus> {
+        self.0
+            .wait()
+            .await
+            .context(|| "cannot wait for a program".to_owned())
+    }
+}

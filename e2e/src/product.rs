@@ -1,0 +1,129 @@
+//! The product in the lab: its manifests, and its daemons with the rights that the manifests give.
+
+use std::path::{Path, PathBuf};
+
+use bellwether_crds::NAMESPACE;
+
+use crate::control_plane::{ControlPlane, Credentials};
+use crate::error::{Error, Result};
+use crate::network::{API_ADDRESS, API_PORT, Host, run};
+use crate::process::Program;
+
+/// Applies namespace, CRDs and RBAC from the folder `manifests`, as a user would.
+pub async fn install(control_plane: &ControlPlane, manifests: &Path, admin: &Path) -> Result<()> {
+    let kubectl = control_plane.executable("kubectl")?.display().to_string();
+    let config = format!("--kubeconfig={}", admin.display());
+    let apply = async |what: &str| {
+        let path = manifests.join(what).display().to_string();
+        let args = ["apply", "--server-side", "--filename", &path];
+        run(&kubectl, &[&[config.as_str()], &args[..]].concat()).await
+    };
+    apply("namespace.yaml").await?;
+    apply("crds").await?;
+    apply("rbac").await?;
+    let wait = [
+        "wait",
+        "--for=condition=Established",
+        "crd",
+        "--all",
+        "--timeout=30s",
+    ];
+    run(&kubectl, &[&[config.as_str()], &wait[..]].concat()).await?;
+    Ok(())
+}
+
+/// Where the health checks of a daemon are.
+pub struct Daemon {
+    /// How to run it.
+    pub program: Program,
+    /// The address of its `/readyz`, within its namespace.
+    pub health: String,
+}
+
+/// One replica of the controller.
+pub async fn controller(
+    control_plane: &ControlPlane,
+    binaries: &Path,
+    admin: &Path,
+    number: u16,
+) -> Result<Daemon> {
+    let kubeconfig = daemon_kubeconfig(control_plane, admin, "bellwether-controller").await?;
+    let identity = format!("controller-{number}");
+    let (health, metrics) = (7471 + 10 * number, 7470 + 10 * number);
+    let args = vec![
+        "run".to_owned(),
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--identity={identity}"),
+        format!("--health-address=127.0.0.1:{health}"),
+        format!("--metrics-address=127.0.0.1:{metrics}"),
+    ];
+    let path = executable(binaries, "bellwether-controller")?;
+    Ok(Daemon {
+        program: Program::new(&identity, &path, args),
+        health: format!("127.0.0.1:{health}"),
+    })
+}
+
+/// The speaker of `node`.
+pub async fn speaker(
+    control_plane: &ControlPlane,
+    binaries: &Path,
+    admin: &Path,
+    node: &Host,
+) -> Result<Daemon> {
+    let kubeconfig = daemon_kubeconfig(control_plane, admin, "bellwether-speaker").await?;
+    let args = vec![
+        "run".to_owned(),
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--node-name={}", node.name),
+        "--health-address=127.0.0.1:7473".to_owned(),
+        "--metrics-address=127.0.0.1:7472".to_owned(),
+        // The management network is no place for addresses.
+        "--exclude-interfaces=^mgmt".to_owned(),
+    ];
+    let path = executable(binaries, "bellwether-speaker")?;
+    Ok(Daemon {
+        program: Program::new(&format!("speaker-{}", node.name), &path, args).on(&node.name),
+        health: "127.0.0.1:7473".to_owned(),
+    })
+}
+
+fn executable(binaries: &Path, name: &str) -> Result<PathBuf> {
+    let path = binaries.join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Error::Missing {
+        program: path.display().to_string(),
+        remedy: "build it with: make build; or name its folder in BELLWETHER_BIN; or leave the \
+                 product out with --bare"
+            .to_owned(),
+    })
+}
+
+/// A kubeconfig with a token of the ServiceAccount, so that a daemon has exactly the rights that the
+/// manifests give it.
+async fn daemon_kubeconfig(
+    control_plane: &ControlPlane,
+    admin: &Path,
+    account: &str,
+) -> Result<PathBuf> {
+    let kubectl = control_plane.executable("kubectl")?.display().to_string();
+    let config = format!("--kubeconfig={}", admin.display());
+    let args = [
+        &config,
+        "--namespace",
+        NAMESPACE,
+        "create",
+        "token",
+        account,
+        "--duration=24h",
+    ];
+    let token = run(&kubectl, &args).await?;
+    let server = format!("https://{API_ADDRESS}:{API_PORT}");
+    let credentials = Credentials::Token(token.trim().to_owned());
+    control_plane.write(
+        &format!("{account}.kubeconfig"),
+        &control_plane.kubeconfig(&server, &credentials),
+    )
+}

@@ -1,0 +1,78 @@
+//! The system's own programs that the lab needs, and the rights it has.
+
+use std::process::{Command, Stdio};
+
+use crate::error::{Context, Error, Result};
+
+/// A program, and the package of Debian and Ubuntu that holds it.
+const NEEDED: [(&str, &str); 4] = [
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
+];
+
+/// What kube-proxy needs for its iptables mode.
+const FOR_IPTABLES: (&str, &str) = ("iptables", "iptables");
+
+/// Whether the process runs as root.
+#[must_use]
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Makes sure that all needed programs are there: installs them as root on Debian and Ubuntu, and
+/// otherwise says how to.
+pub fn ensure_programs(iptables: bool) -> Result<()> {
+    let missing: Vec<_> = NEEDED
+        .into_iter()
+        .chain(iptables.then_some(FOR_IPTABLES))
+        .filter(|(program, _)| !is_there(program))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|&(program, _)| program).collect();
+    let mut packages: Vec<&str> = missing.iter().map(|&(_, package)| package).collect();
+    packages.dedup();
+    let line = format!(
+        "apt-get install --no-install-recommends {}",
+        packages.join(" ")
+    );
+    if !is_root() || !is_there("apt-get") {
+        return Err(Error::Missing {
+            program: names.join(", "),
+            remedy: format!("install it, on Debian and Ubuntu with: sudo {line}"),
+        });
+    }
+    eprintln!("Installing {}: {line}", packages.join(", "));
+    let install = || apt_get(&["install", "--yes", "--no-install-recommends"], &packages);
+    // The lists of packages may be missing or old on a fresh machine.
+    install().or_else(|_| apt_get(&["update"], &[]).and_then(|()| install()))
+}
+
+fn apt_get(verbs: &[&str], packages: &[&str]) -> Result<()> {
+    let output = Command::new("apt-get")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(verbs)
+        .args(packages)
+        .stdin(Stdio::null())
+        .output()
+        .context(|| "cannot run apt-get".to_owned())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::Command {
+        command: format!("apt-get {}", verbs.join(" ")),
+        status: output.status,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+/// Looks where the system keeps its programs too, which is not always on a user's path.
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(Into::into))
+        .any(|folder| folder.join(program).is_file())
+}
