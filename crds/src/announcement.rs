@@ -48,6 +48,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct AnnouncementSpec {
     /// The address.
+    #[schemars(with = "String")]
     pub address: IpAddr,
 
     /// The pool that it is from.

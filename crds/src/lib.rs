@@ -19,6 +19,7 @@ pub mod announcement;
 pub mod condition;
 pub mod l2advertisement;
 pub mod label;
+pub mod manifest;
 pub mod pool;
 pub mod speaker;
 

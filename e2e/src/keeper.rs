@@ -3,7 +3,7 @@
 //! the folder when the supervisor has ended.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
@@ -81,15 +81,21 @@ pub fn hold(name: &str) -> Result<UnixListener> {
 
 /// Keeps a lab until it ends, is told to end it, or loses the one it lives for.
 pub async fn keep(options: LabOptions) -> Result<()> {
-    let _hold = hold(&options.name)?;
     let folder = Folder::of(&options.name);
+    let _hold = hold(&options.name).inspect_err(|error| say(&error.to_string()))?;
     remove(&folder)?;
     for path in [folder.path(), &folder.logs(), &folder.scratch()] {
         fs::create_dir_all(path).context(|| format!("cannot create {}", path.display()))?;
     }
-    let result = run(options, &folder).await;
-    let removed = remove(&folder);
-    result.and(removed)
+    if let Err(error) = run(options, &folder).await {
+        say(&error.to_string());
+    }
+    remove(&folder)
+}
+
+/// For whoever brings the lab up. Nobody reads it any more once the lab is ready.
+fn say(text: &str) {
+    let _nobody_reads = writeln!(std::io::stdout(), "{text}");
 }
 
 async fn run(options: LabOptions, folder: &Folder) -> Result<()> {
@@ -114,7 +120,7 @@ async fn run(options: LabOptions, folder: &Folder) -> Result<()> {
     tokio::spawn(forward(listener, folder.api_socket()));
     tokio::select! {
         _ended = child.wait() => {
-            eprintln!("{}", tail(&folder.logs().join("supervisor.log")));
+            say(&tail(&folder.logs().join("supervisor.log")));
         }
         () = orphaned() => {}
         _ = terminate.recv() => {}
@@ -186,7 +192,7 @@ async fn write_down(unshare: &Child, folder: &Folder) -> Result<()> {
 /// Returns when standard input is closed without [`DETACH`] having come before.
 async fn orphaned() {
     if stdin_until_closed().await.last() == Some(&DETACH) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

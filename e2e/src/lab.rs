@@ -18,7 +18,7 @@ use crate::control_plane;
 use crate::error::{Context, Error, Result};
 use crate::keeper::{self, DETACH, Keeper};
 use crate::network::Topology;
-use crate::supervisor::READY;
+use crate::supervisor::{READY, STEP};
 use crate::system::{ensure_programs, is_root};
 
 /// What a lab is made of.
@@ -115,6 +115,8 @@ impl Lab {
                 .args(["keep", &orders])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
+                // The keeper outlives this process, and must not hold on to its pipes.
+                .stderr(Stdio::null())
                 // Ctrl-C is for the user's program, which then ends the lab in order.
                 .process_group(0)
                 .spawn()
@@ -132,17 +134,17 @@ impl Lab {
                 }
             }
         });
-        let mut is_ready = false;
-        while let Some(line) = lines.recv().await {
-            is_ready = line == READY;
-            if is_ready {
-                break;
+        let mut said = Vec::new();
+        loop {
+            match lines.recv().await {
+                Some(line) if line == READY => break,
+                Some(line) if line.starts_with(STEP) => progress(line.trim_start_matches(STEP)),
+                Some(line) => said.push(line),
+                None => {
+                    let _ended = child.wait();
+                    return Err(Error::Died(said.join("\n")));
+                }
             }
-            progress(&line);
-        }
-        if !is_ready {
-            let _ended = child.wait();
-            return Err(Error::Died("see above".to_owned()));
         }
         let own = match lifetime {
             Lifetime::WithHandle => Some((child, stdin)),

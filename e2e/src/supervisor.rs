@@ -40,6 +40,9 @@ pub struct Orders {
 /// The line on standard output that says that the lab is ready.
 pub const READY: &str = "ready";
 
+/// How a line on standard output begins that names the next step.
+pub const STEP: &str = "> ";
+
 /// Brings the lab up and serves it, until standard input is closed.
 pub async fn supervise(orders: Orders) -> Result<()> {
     tokio::select! {
@@ -60,10 +63,10 @@ async fn bring_up_and_serve(orders: Orders) -> Result<()> {
     mount("/run").await?;
     mount(&folder.scratch().display().to_string()).await?;
     let topology = Topology::new(options.nodes);
-    say("network");
+    say(&format!("{STEP}network"));
     topology.build().await?;
 
-    say("control plane");
+    say(&format!("{STEP}control plane"));
     let control_plane = ControlPlane::new(&folder, programs)?;
     let mut lab = Supervisor {
         folder: folder.clone(),
@@ -83,12 +86,12 @@ async fn bring_up_and_serve(orders: Orders) -> Result<()> {
     lab.start(control_plane.controller_manager()?)?;
     lab.start(control_plane.scheduler()?)?;
 
-    say("nodes");
+    say(&format!("{STEP}nodes"));
     lab.start_nodes(&control_plane, &options, &client)?;
     let product = if options.bare {
         Vec::new()
     } else {
-        say("product");
+        say(&format!("{STEP}product"));
         lab.start_product(&control_plane, &options).await?
     };
     wait_until_usable(&client, options.nodes).await?;
