@@ -6,7 +6,8 @@
 //!
 //! The way from a Service to a frame, in the order in which the modules meet it:
 //!
-//! 1. [`placement`]: which nodes may announce an address, in which order.
+//! 1. [`range`] and [`selector`]: what a pool is written in.
+//! 2. [`placement`]: which nodes may announce an address, in which order.
 //!
 //! The vocabulary that the modules share is in [`name`], [`mac`] and [`moment`].
 
@@ -14,3 +15,5 @@ pub mod mac;
 pub mod moment;
 pub mod name;
 pub mod placement;
+pub mod range;
+pub mod selector;
