@@ -6,7 +6,7 @@
 //!
 //! The way from a Service to a frame, in the order in which the modules meet it:
 //!
-//! 1. [`range`] and [`selector`]: what a pool is written in.
+//! 1. [`pool`]: addresses that Services may get, written in [`range`]s and [`selector`]s.
 //! 2. [`placement`]: which nodes may announce an address, in which order.
 //!
 //! The vocabulary that the modules share is in [`name`], [`mac`] and [`moment`].
@@ -15,5 +15,6 @@ pub mod mac;
 pub mod moment;
 pub mod name;
 pub mod placement;
+pub mod pool;
 pub mod range;
 pub mod selector;
