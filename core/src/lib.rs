@@ -18,3 +18,4 @@ pub mod placement;
 pub mod pool;
 pub mod range;
 pub mod selector;
+pub mod sharing;
