@@ -7,10 +7,12 @@
 //! The way from a Service to a frame, in the order in which the modules meet it:
 //!
 //! 1. [`pool`]: addresses that Services may get, written in [`range`]s and [`selector`]s.
-//! 2. [`placement`]: which nodes may announce an address, in which order.
+//! 2. [`allocator`]: which Service gets which address ([`sharing`]: and with whom).
+//! 3. [`placement`]: which nodes may announce an address, in which order.
 //!
 //! The vocabulary that the modules share is in [`name`], [`mac`] and [`moment`].
 
+pub mod allocator;
 pub mod mac;
 pub mod moment;
 pub mod name;

@@ -157,11 +157,18 @@ impl Pool {
             Err(NotGiven::Outside)
         } else if !self.offered.contains(address) {
             Err(NotGiven::Excluded)
-        } else if self.avoid_buggy_ips && is_buggy(address) {
+        } else if self.is_buggy(address) {
             Err(NotGiven::Buggy)
         } else {
             Ok(())
         }
+    }
+
+    /// Whether `avoidBuggyIPs` leaves `address` out.
+    pub(crate) fn is_buggy(&self, address: IpAddr) -> bool {
+        self.avoid_buggy_ips
+            && IpFamily::of(address) == IpFamily::V4
+            && matches!(number(address) & 0xff, 0x00 | 0xff)
     }
 }
 
@@ -174,12 +181,6 @@ pub enum NotGiven {
     Excluded,
     /// `avoidBuggyIPs` leaves it out.
     Buggy,
-}
-
-/// Whether it is an IPv4 address that some old equipment takes for a network or a broadcast
-/// address.
-fn is_buggy(address: IpAddr) -> bool {
-    IpFamily::of(address) == IpFamily::V4 && matches!(number(address) & 0xff, 0x00 | 0xff)
 }
 
 impl TryFrom<PoolSpec> for Pool {

@@ -1,0 +1,123 @@
+//! Who has which address.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::decision::Allocation;
+use crate::name::ServiceName;
+use crate::sharing::{SharingConflict, SharingKey, SharingTerms};
+
+/// What a Service has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Assignment {
+    /// When the Service was created, in seconds since 1970.
+    pub(super) created: i64,
+    /// At least one, in the order of its status.
+    pub(super) addresses: Vec<Allocation>,
+    /// What it brings to addresses that it may share.
+    pub(super) sharing: SharingTerms,
+    /// Whether it was moved because it asked to be, and still does: it is moved once.
+    pub(super) reallocated: bool,
+}
+
+/// Who has which address, seen from both sides.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Assignments {
+    by_service: BTreeMap<ServiceName, Assignment>,
+    users: BTreeMap<IpAddr, BTreeSet<ServiceName>>,
+    /// The addresses of Services with a sharing key.
+    by_key: BTreeMap<SharingKey, BTreeSet<IpAddr>>,
+}
+
+impl Assignments {
+    pub(super) fn get(&self, service: &ServiceName) -> Option<&Assignment> {
+        self.by_service.get(service)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&ServiceName, &Assignment)> {
+        self.by_service.iter()
+    }
+
+    /// The addresses in use, in order.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.users.keys().copied()
+    }
+
+    /// The Services that use `address`, by name.
+    pub(super) fn users(&self, address: IpAddr) -> impl Iterator<Item = &ServiceName> {
+        self.users.get(&address).into_iter().flatten()
+    }
+
+    pub(super) fn is_used(&self, address: IpAddr) -> bool {
+        self.users.contains_key(&address)
+    }
+
+    /// The addresses of Services with this sharing key, in order.
+    pub(super) fn with_key(&self, key: &SharingKey) -> impl Iterator<Item = IpAddr> {
+        self.by_key.get(key).into_iter().flatten().copied()
+    }
+
+    /// The first Service, other than `service` itself, with which it cannot share `address`.
+    pub(super) fn conflict(
+        &self,
+        address: IpAddr,
+        service: &ServiceName,
+        terms: &SharingTerms,
+    ) -> Option<(&ServiceName, SharingConflict)> {
+        self.users(address)
+            .filter(|&user| user != service)
+            .find_map(|user| {
+                let theirs = &self.by_service.get(user)?.sharing;
+                Some((user, terms.compatible(theirs).err()?))
+            })
+    }
+
+    /// Gives `service` what `new` says, and takes what it had before.
+    pub(super) fn replace(&mut self, service: &ServiceName, new: Option<Assignment>) {
+        if let Some(old) = self.by_service.remove(service) {
+            for allocation in &old.addresses {
+                self.unlink(allocation.address, service, old.sharing.key.as_ref());
+            }
+        }
+        if let Some(new) = new {
+            for allocation in &new.addresses {
+                self.users
+                    .entry(allocation.address)
+                    .or_default()
+                    .insert(service.clone());
+                if let Some(key) = &new.sharing.key {
+                    self.by_key
+                        .entry(key.clone())
+                        .or_default()
+                        .insert(allocation.address);
+                }
+            }
+            self.by_service.insert(service.clone(), new);
+        }
+    }
+
+    fn unlink(&mut self, address: IpAddr, service: &ServiceName, key: Option<&SharingKey>) {
+        if let Some(users) = self.users.get_mut(&address) {
+            users.remove(service);
+            if users.is_empty() {
+                self.users.remove(&address);
+            }
+        }
+        let Some(key) = key else {
+            return;
+        };
+        let still_there = self.users(address).any(|user| {
+            let terms = self
+                .by_service
+                .get(user)
+                .map(|assignment| &assignment.sharing);
+            terms.is_some_and(|terms| terms.key.as_ref() == Some(key))
+        });
+        if !still_there && let Some(addresses) = self.by_key.get_mut(key) {
+            addresses.remove(&address);
+            if addresses.is_empty() {
+                self.by_key.remove(key);
+            }
+        }
+    }
+}
