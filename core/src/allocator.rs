@@ -104,11 +104,12 @@ impl Allocator {
             sharing: request.sharing.clone(),
             reallocated: outcome.reallocated,
         });
-        self.assign(&request.service, assignment, now);
+        // First of all it waits, so that it is called for what it frees itself.
         match outcome.waits_for {
             Some(causes) => self.queue.wait(&request.service, request.created, causes),
             None => self.queue.leave(&request.service),
         }
+        self.assign(&request.service, assignment, now);
         self.random.advance();
         outcome.decision
     }
@@ -196,9 +197,10 @@ impl Allocator {
             match (was_used, self.assignments.is_used(address)) {
                 (false, true) => self.take(address),
                 (true, false) => self.free(address, service, now),
-                (true, true) => self.queue.raise(Cause::Address(address)),
-                (false, false) => {}
+                (true, true) | (false, false) => {}
             }
+            // Also who cannot have it must hear who has it now.
+            self.queue.raise(Cause::Address(address));
         }
         for key in keys {
             self.queue.raise(Cause::Key(key));

@@ -55,8 +55,13 @@ impl Allocator {
             let reallocated = request.reallocate && was_moved;
             return self.settled(request, keeps, reallocated);
         }
-        let reuse: &[Allocation] = if shall_move { &[] } else { &keeps };
-        let search = Search::new(self, request, reuse);
+        // Who asks to be moved is not moved to less than it has.
+        let (reuse, at_least): (&[Allocation], usize) = if shall_move {
+            (&[], keeps.len())
+        } else {
+            (&keeps, 1)
+        };
+        let search = Search::new(self, request, reuse, at_least);
         match request.check_families().and_then(|()| search.find()) {
             Ok(mut found) => {
                 found.sort_by_key(|allocation| request.families.place(allocation.address));
@@ -143,7 +148,7 @@ impl Allocator {
             return Err(Refusal::AddressOutsidePools { address });
         };
         let pool = pool.name().clone();
-        Search::new(self, request, &[])
+        Search::new(self, request, &[], 1)
             .pick(id, family)
             .ok_or_else(|| match self.inventory.total(id, family) {
                 0 => Refusal::PoolLacksFamily { pool, family },
@@ -161,12 +166,9 @@ impl Allocator {
             has.iter()
                 .any(|allocation| IpFamily::of(allocation.address) == family)
         };
-        let is_wanted = |allocation: &Allocation| {
-            request.addresses.is_empty() || request.addresses.contains(&allocation.address)
-        };
         request.check_families().is_ok()
             && request.families.satisfied_by(has_family)
-            && has.iter().all(is_wanted)
+            && (request.addresses.is_empty() || asks_for_all_of(request, has))
             && has
                 .iter()
                 .all(|allocation| self.is_of_wanted_pool(allocation, request))

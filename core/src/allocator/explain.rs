@@ -88,7 +88,7 @@ impl Allocator {
             .map(|(id, _)| id)
             .filter(|id| directory.place(*id, request).is_none())
             .collect();
-        let search = Search::new(self, request, &[]);
+        let search = Search::new(self, request, &[], 1);
         let pools = order
             .into_iter()
             .chain(others)

@@ -30,20 +30,27 @@ pub(super) struct Search<'a> {
     request: &'a Request,
     /// Addresses that it has and may keep.
     reuse: &'a [Allocation],
+    /// The sets of families that will do, best first.
+    choices: Vec<Vec<IpFamily>>,
     /// The lowest address of each pool and family that it can share.
     shared: BTreeMap<(PoolId, IpFamily), IpAddr>,
 }
 
 impl<'a> Search<'a> {
+    /// A search for at least that many addresses.
     pub(super) fn new(
         allocator: &'a Allocator,
         request: &'a Request,
         reuse: &'a [Allocation],
+        at_least: usize,
     ) -> Self {
+        let mut choices = request.families.choices();
+        choices.retain(|families| families.len() >= at_least);
         Self {
             allocator,
             request,
             reuse,
+            choices,
             shared: shared(allocator, request),
         }
     }
@@ -128,20 +135,23 @@ impl<'a> Search<'a> {
             pool: name.clone(),
             why,
         })?;
-        let choices = self.request.families.choices();
-        if let Some(found) = choices
+        if let Some(found) = self
+            .choices
             .iter()
             .find_map(|families| self.in_pool(id, families))
         {
             return Ok(found);
         }
         let mut lacks = None;
-        for families in choices {
-            let lacking = self.lacking(id, &families);
+        for families in &self.choices {
+            let lacking = self.lacking(id, families);
             lacks = lacks.or(lacking);
             if lacking.is_none() {
                 let pools = std::iter::once(name.clone()).collect();
-                return Err(Refusal::Exhausted { families, pools });
+                return Err(Refusal::Exhausted {
+                    families: families.clone(),
+                    pools,
+                });
             }
         }
         let family = lacks.unwrap_or(self.request.families.primary());
@@ -168,8 +178,7 @@ impl<'a> Search<'a> {
         let pinned = directory.pinned_for(self.request);
         preferred.extend(&pinned);
 
-        let choices = self.request.families.choices();
-        for families in &choices {
+        for families in &self.choices {
             let found = preferred
                 .iter()
                 .copied()
@@ -179,10 +188,10 @@ impl<'a> Search<'a> {
                 return Ok(found);
             }
         }
-        Err(self.nothing_found(&pinned, choices))
+        Err(self.nothing_found(&pinned))
     }
 
-    fn nothing_found(&self, pinned: &[PoolId], choices: Vec<Vec<IpFamily>>) -> Refusal {
+    fn nothing_found(&self, pinned: &[PoolId]) -> Refusal {
         let directory = &self.allocator.directory;
         if directory.is_empty() {
             return Refusal::NoPools;
@@ -190,13 +199,16 @@ impl<'a> Search<'a> {
         if pinned.is_empty() && directory.fallback().is_empty() {
             return Refusal::NoAutoAssignPool;
         }
-        for families in choices {
-            let of_families = |id: &PoolId| self.lacking(*id, &families).is_none();
+        for families in &self.choices {
+            let of_families = |id: &PoolId| self.lacking(*id, families).is_none();
             let pinned = directory.names(pinned.iter().copied().filter(of_families));
-            let fallback = self.allocator.inventory.fallback_with(&families);
+            let fallback = self.allocator.inventory.fallback_with(families);
             let pools = pinned.followed_by(fallback);
             if pools.count > 0 {
-                return Refusal::Exhausted { families, pools };
+                return Refusal::Exhausted {
+                    families: families.clone(),
+                    pools,
+                };
             }
         }
         Refusal::NoPoolOfFamily {

@@ -1,0 +1,22 @@
+//! The rules of allocation, by topic: each test reads as one.
+//!
+//! `metallb_row_N` and `metallb_issue_N` in a test's name: what is asserted here is what another
+//! load balancer was found to do wrong, by the number in its users' reports and in our notes.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on shall panic")]
+
+mod adoption;
+mod counters;
+mod edges;
+mod explaining;
+mod families;
+mod lifecycle;
+mod model;
+mod overlap;
+mod pools;
+mod requests;
+mod resting;
+mod sharing;
+mod strategy;
+mod waiting;
+mod world;
