@@ -13,6 +13,7 @@
 //! The vocabulary that the modules share is in [`name`], [`mac`] and [`moment`].
 
 pub mod allocator;
+pub mod frame;
 pub mod mac;
 pub mod moment;
 pub mod name;
