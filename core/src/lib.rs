@@ -9,16 +9,19 @@
 //! 1. [`pool`]: addresses that Services may get, written in [`range`]s and [`selector`]s.
 //! 2. [`allocator`]: which Service gets which address ([`sharing`]: and with whom).
 //! 3. [`placement`]: which nodes may announce an address, in which order.
+//! 4. [`responder`]: what to answer to a frame that asks for an announced address.
 //!
-//! The vocabulary that the modules share is in [`name`], [`mac`] and [`moment`].
+//! The vocabulary that the modules share is in [`name`], [`mac`], [`link`], [`frame`] and [`moment`].
 
 pub mod allocator;
 pub mod frame;
+pub mod link;
 pub mod mac;
 pub mod moment;
 pub mod name;
 pub mod placement;
 pub mod pool;
 pub mod range;
+pub mod responder;
 pub mod selector;
 pub mod sharing;
