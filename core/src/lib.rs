@@ -14,6 +14,7 @@
 //! The vocabulary that the modules share is in [`name`], [`mac`], [`link`], [`frame`] and [`moment`].
 
 pub mod allocator;
+pub mod election;
 pub mod frame;
 pub mod link;
 pub mod mac;
@@ -25,3 +26,10 @@ pub mod range;
 pub mod responder;
 pub mod selector;
 pub mod sharing;
+//! 1. [`placement`]: which nodes may announce an address, in which order.
+//!
+//! 2. [`election`]: which of them does.
+//! 3. [`responder`]: what to answer to a frame that asks for an announced address.
+//!
+//! The vocabulary that the modules share is in [`name`], [`mac`], [`link`], [`frame`] and [`moment`].
+
