@@ -9,11 +9,15 @@
 //! 1. [`pool`]: addresses that Services may get, written in [`range`]s and [`selector`]s.
 //! 2. [`allocator`]: which Service gets which address ([`sharing`]: and with whom).
 //! 3. [`placement`]: which nodes may announce an address, in which order.
-//! 4. [`responder`]: what to answer to a frame that asks for an announced address.
+//! 4. [`placement`]: which nodes may announce an address, in which order.
+//! 5. [`election`]: which of them does.
+//! 6. [`announcer`]: what goes out for an address that this node announces, and when.
+//! 7. [`responder`]: what to answer to a frame that asks for an announced address.
 //!
 //! The vocabulary that the modules share is in [`name`], [`mac`], [`link`], [`frame`] and [`moment`].
 
 pub mod allocator;
+pub mod announcer;
 pub mod election;
 pub mod frame;
 pub mod link;
