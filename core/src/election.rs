@@ -176,7 +176,8 @@ impl FirstCandidate {
     }
 
     /// What this node owns, by address.
-    pub fn snapshot(&self) -> impl Iterator<Item = &Owned> {
+    #[must_use]
+    pub fn snapshot(&self) -> impl ExactSizeIterator<Item = &Owned> {
         self.owned.values()
     }
 

@@ -1,0 +1,147 @@
+//! The sockets of the L2 thread: one for ARP and one for NDP on each link.
+//!
+//! Two sockets that each ask for one `EtherType` cost the node nothing for any other frame; a
+//! single socket for all of them would have the kernel look at each packet of the node.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use bellwether_core::frame::ethernet::EtherType;
+use bellwether_core::frame::{Frame, Packet};
+use bellwether_core::link::{LinkIndex, Links};
+use bellwether_core::moment::Moment;
+use bellwether_core::name::LinkName;
+
+use super::poller::{Channel, Poller, Source};
+use crate::assignments::Assignments;
+use crate::filter::{self, Instruction};
+use crate::socket::PacketSocket;
+
+/// How long to wait before opening a socket is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The sockets of a link.
+struct PerLink {
+    arp: PacketSocket,
+    ndp: PacketSocket,
+}
+
+impl PerLink {
+    fn socket(&self, channel: Channel) -> &PacketSocket {
+        match channel {
+            Channel::Arp => &self.arp,
+            Channel::Ndp => &self.ndp,
+        }
+    }
+}
+
+/// The filters of all sockets.
+struct Filters {
+    arp: Vec<Instruction>,
+    ndp: Vec<Instruction>,
+}
+
+/// All sockets.
+pub(super) struct Sockets {
+    open: BTreeMap<LinkIndex, PerLink>,
+    /// Why links have no sockets.
+    failed: BTreeMap<LinkIndex, io::Error>,
+    retry_at: Option<Moment>,
+    filters: Filters,
+}
+
+impl Sockets {
+    /// None, and filters that let nothing through.
+    pub(super) fn new() -> Self {
+        Self {
+            open: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            retry_at: None,
+            filters: Filters {
+                arp: filter::arp(&[]),
+                ndp: filter::ndp(&[]),
+            },
+        }
+    }
+
+    /// Opens and closes sockets so that each of `links` has its own.
+    pub(super) fn follow(&mut self, links: &Links, poller: &Poller, now: Moment) {
+        self.open.retain(|&index, _| links.get(index).is_some());
+        self.failed.clear();
+        for (index, link) in links.iter() {
+            if self.open.contains_key(&index) {
+                continue;
+            }
+            match self.open(index, poller) {
+                Ok(sockets) => {
+                    self.open.insert(index, sockets);
+                }
+                Err(error) => {
+                    tracing::warn!(link = %link.name, %error, "cannot open packet sockets");
+                    self.failed.insert(index, error);
+                }
+            }
+        }
+        self.retry_at = (!self.failed.is_empty()).then(|| now + RETRY);
+    }
+
+    /// Whether it is time to try again to open what failed.
+    pub(super) fn should_retry(&self, now: Moment) -> bool {
+        self.retry_at.is_some_and(|at| at <= now)
+    }
+
+    /// Lets through what is about the addresses of `assignments` that this node may announce.
+    pub(super) fn set_filters(&mut self, assignments: &Assignments) {
+        self.filters = Filters {
+            arp: filter::arp(assignments.ipv4_networks()),
+            ndp: filter::ndp(assignments.ipv6_networks()),
+        };
+        for (index, sockets) in &self.open {
+            let set = sockets
+                .arp
+                .set_filter(&self.filters.arp)
+                .and_then(|()| sockets.ndp.set_filter(&self.filters.ndp));
+            if let Err(error) = set {
+                tracing::error!(link = %index, %error, "cannot set the filter of a socket");
+            }
+        }
+    }
+
+    /// A socket of a link.
+    pub(super) fn get(&self, link: LinkIndex, channel: Channel) -> Option<&PacketSocket> {
+        self.open.get(&link).map(|sockets| sockets.socket(channel))
+    }
+
+    /// Sends a frame.
+    pub(super) fn send(&self, link: LinkIndex, frame: &Frame) -> io::Result<()> {
+        let channel = match frame.packet {
+            Packet::Arp(_) => Channel::Arp,
+            Packet::Solicitation(_) | Packet::Advertisement(_) => Channel::Ndp,
+        };
+        let socket = self.get(link, channel).ok_or(io::ErrorKind::NotConnected)?;
+        socket.send(frame.encode().as_octets())
+    }
+
+    /// How many links have sockets.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The links that have none, and why.
+    pub(super) fn failed(&self, links: &Links) -> BTreeMap<LinkName, String> {
+        self.failed
+            .iter()
+            .filter_map(|(&index, error)| Some((links.get(index)?.name.clone(), error.to_string())))
+            .collect()
+    }
+
+    fn open(&self, link: LinkIndex, poller: &Poller) -> io::Result<PerLink> {
+        let arp = PacketSocket::open(link, EtherType::ARP, &self.filters.arp)?;
+        let ndp = PacketSocket::open(link, EtherType::IPV6, &self.filters.ndp)?;
+        poller.add(arp.as_fd(), Source::Socket(link, Channel::Arp))?;
+        poller.add(ndp.as_fd(), Source::Socket(link, Channel::Ndp))?;
+        Ok(PerLink { arp, ndp })
+    }
+}
