@@ -9,5 +9,6 @@ pub mod clock;
 pub mod filter;
 mod groups;
 pub mod l2;
+pub mod links;
 pub mod metrics;
 pub mod socket;
