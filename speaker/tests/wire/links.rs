@@ -1,0 +1,92 @@
+//! Which links the speaker uses, and how it keeps up with the kernel.
+
+use crate::lan::*;
+use crate::namespace::{Namespace, with_privileges};
+use crate::speaker::Speaker;
+use crate::tap::Tap;
+
+#[test]
+fn links_come_and_go() {
+    with_privileges(|| {
+        let (node, other) = (Namespace::new(), Namespace::new());
+        let speaker = Speaker::on(&node);
+        let links = || {
+            (
+                speaker.metrics.links.get(),
+                speaker.metrics.open_links.get(),
+            )
+        };
+        for round in 0..20 {
+            node.connect("eth0", &other, &format!("end{round}"));
+            eventually("it is there", || links() == (1, 1));
+            node.ip("link del eth0");
+            eventually("it is gone", || links() == (0, 0));
+        }
+    });
+}
+
+#[test]
+fn a_link_that_joins_a_bridge_announces_through_it() {
+    with_privileges(|| {
+        let lan = Lan::new();
+        let _speaker = Speaker::announcing(&lan.node, "192.0.2.10");
+        lan.tap.next(announcement);
+        lan.node
+            .ip("link add br0 type bridge forward_delay 0 mcast_snooping 0");
+        lan.node.ip("link set br0 address 02:00:00:00:00:b0 up");
+        lan.node.ip("link set eth0 master br0");
+        lan.node.ip("addr flush dev eth0");
+        lan.node.ip("addr add 192.0.2.5/24 dev br0");
+        lan.tap.next(|frame| {
+            announcement(frame).filter(|arp| arp.sender_mac.to_string() == "02:00:00:00:00:b0")
+        });
+    });
+}
+
+/// When thousands of things happen at once, as with kube-proxy in IPVS mode, and the speaker does not
+/// get to run meanwhile, the kernel drops most of the events.
+#[test]
+fn lost_events_are_made_up_for() {
+    with_privileges(|| {
+        let lan = Lan::new();
+        let speaker = Speaker::announcing(&lan.node, "192.0.2.10");
+        lan.tap.next(announcement);
+        lan.node.connect("extra0", &lan.client, "extra0");
+        eventually("both links are known", || speaker.metrics.links.get() == 2);
+        let hang = speaker.gate.lock().expect("no panic");
+        lan.node.ip("link set extra0 down");
+        let batch = "link set extra0 mtu 1400\nlink set extra0 mtu 1500\n".repeat(5_000);
+        let path = std::env::temp_dir().join(format!("changes-{}", std::process::id()));
+        std::fs::write(&path, batch).expect("to write");
+        lan.node
+            .ip(&format!("-batch {}", path.to_str().expect("a path")));
+        std::fs::remove_file(&path).expect("to remove");
+        lan.node.ip("link set eth0 address 02:00:00:00:00:77");
+        drop(hang);
+        lan.tap.next(|frame| {
+            announcement(frame).filter(|arp| arp.sender_mac.to_string() == "02:00:00:00:00:77")
+        });
+        assert_eq!(speaker.metrics.link_overruns.get(), 1);
+    });
+}
+
+#[test]
+fn a_link_in_a_namespace_without_ipv6_announces_ipv4() {
+    with_privileges(|| {
+        let (node, client) = (Namespace::new(), Namespace::new());
+        node.set("net/ipv6/conf/default/disable_ipv6", "1");
+        node.set("net/ipv6/conf/all/disable_ipv6", "1");
+        node.connect("eth0", &client, "eth0");
+        node.ip("addr add 192.0.2.5/24 dev eth0");
+        let tap = Tap::on(&client, "eth0");
+        let mut speaker = Speaker::announcing(&node, "2001:db8::10");
+        speaker.assign("192.0.2.10", &["node"]);
+        tap.next(announcement);
+        node.set("net/ipv6/conf/all/disable_ipv6", "0");
+        node.ip("addr replace fe80::a/64 dev eth0 nodad");
+        tap.next(unsolicited);
+        eventually("the group is joined at last", || {
+            speaker.metrics.groups.get() == 1
+        });
+    });
+}

@@ -1,0 +1,114 @@
+//! A station on a link that sees every frame and says whatever it is told to.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use bellwether_core::frame::Frame;
+use bellwether_core::frame::ethernet::EtherType;
+use bellwether_core::link::LinkIndex;
+use bellwether_core::moment::Moment;
+use bellwether_speaker::clock;
+use bellwether_speaker::filter::Instruction;
+use bellwether_speaker::socket::PacketSocket;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::namespace::Namespace;
+
+/// How long to wait for a frame that has to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Lets everything through.
+const EVERYTHING: [Instruction; 1] = [Instruction {
+    code: 0x06,
+    if_true: 0,
+    if_false: 0,
+    operand: u32::MAX,
+}];
+
+/// A tap on a link.
+pub struct Tap {
+    out: PacketSocket,
+    frames: Receiver<(Moment, Frame)>,
+}
+
+impl Tap {
+    /// Taps `link` of `host`.
+    pub fn on(host: &Namespace, link: &str) -> Self {
+        let (sender, frames) = channel();
+        let open = || {
+            let index = nix::net::if_::if_nametoindex(link).expect("a link");
+            let open = |ether_type| {
+                PacketSocket::open(LinkIndex(index), ether_type, &EVERYTHING).expect("a socket")
+            };
+            (
+                open(EtherType::ARP),
+                open(EtherType::IPV6),
+                open(EtherType::ARP),
+            )
+        };
+        let (arp, ndp, out) = host.run(open);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 2048];
+            loop {
+                let mut ready = [&arp, &ndp].map(|socket| {
+                    use std::os::fd::AsFd;
+                    PollFd::new(socket.as_fd(), PollFlags::POLLIN)
+                });
+                // Wakes up now and then to notice that nobody listens any more.
+                let _ = poll(&mut ready, PollTimeout::from(100_u16));
+                let now = clock::now();
+                for socket in [&arp, &ndp] {
+                    while let Ok(Some(received)) = socket.receive(&mut buffer) {
+                        if let Ok(frame) = Frame::parse(received.octets)
+                            && sender.send((now, frame)).is_err()
+                        {
+                            return;
+                        }
+                    }
+                }
+            }
+        });
+        Self { out, frames }
+    }
+
+    /// Sends octets as they are.
+    pub fn say_octets(&self, octets: &[u8]) {
+        self.out.send(octets).expect("to send");
+    }
+
+    /// Sends a frame.
+    pub fn say(&self, frame: &Frame) {
+        self.say_octets(frame.encode().as_octets());
+    }
+
+    /// The next frame that `wanted` is about, and when it came. Others are passed over.
+    pub fn next<T>(&self, wanted: impl Fn(&Frame) -> Option<T>) -> (Moment, T) {
+        self.find(PATIENCE, wanted).expect("a frame")
+    }
+
+    /// Like [`Self::next`], but gives up after a while.
+    pub fn find<T>(
+        &self,
+        patience: Duration,
+        wanted: impl Fn(&Frame) -> Option<T>,
+    ) -> Option<(Moment, T)> {
+        let end = Instant::now() + patience;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.frames.recv_timeout(left) {
+                Ok((moment, frame)) => {
+                    if let Some(found) = wanted(&frame) {
+                        return Some((moment, found));
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return None,
+                Err(RecvTimeoutError::Disconnected) => panic!("the tap has ended"),
+            }
+        }
+    }
+
+    /// Forgets what has come in.
+    pub fn clear(&self) {
+        while self.frames.try_recv().is_ok() {}
+    }
+}
