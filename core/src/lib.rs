@@ -6,20 +6,21 @@
 //!
 //! The way from a Service to a frame, in the order in which the modules meet it:
 //!
-//! 1. [`pool`]: addresses that Services may get, written in [`range`]s and [`selector`]s.
-//! 2. [`allocator`]: which Service gets which address ([`sharing`]: and with whom).
+//! 1. [`range`], [`pool`]: addresses, and which Services may get them.
+//! 2. [`allocator`], with [`sharing`] and [`selector`]: which Service gets which address.
 //! 3. [`placement`]: which nodes may announce an address, in which order.
-//! 4. [`placement`]: which nodes may announce an address, in which order.
-//! 5. [`election`]: which of them does.
-//! 6. [`announcer`]: what goes out for an address that this node announces, and when.
-//! 7. [`responder`]: what to answer to a frame that asks for an announced address.
+//! 4. [`election`]: which of them does.
+//! 5. [`announcer`]: what goes out for an address that this node announces, and when.
+//! 6. [`responder`]: what to answer to a frame that asks for an announced address.
 //!
-//! The vocabulary that the modules share is in [`name`], [`mac`], [`link`], [`frame`] and [`moment`].
+//! Beside that way, [`lease`] says which replica of the controller leads. The vocabulary that the
+//! modules share is in [`name`], [`mac`], [`link`], [`frame`] and [`moment`].
 
 pub mod allocator;
 pub mod announcer;
 pub mod election;
 pub mod frame;
+pub mod lease;
 pub mod link;
 pub mod mac;
 pub mod moment;
@@ -30,10 +31,3 @@ pub mod range;
 pub mod responder;
 pub mod selector;
 pub mod sharing;
-//! 1. [`placement`]: which nodes may announce an address, in which order.
-//!
-//! 2. [`election`]: which of them does.
-//! 3. [`responder`]: what to answer to a frame that asks for an announced address.
-//!
-//! The vocabulary that the modules share is in [`name`], [`mac`], [`link`], [`frame`] and [`moment`].
-

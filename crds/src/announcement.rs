@@ -139,9 +139,27 @@ pub fn name_of(address: IpAddr) -> String {
     }
 }
 
+/// The address whose Announcement has this name; `None` if no address has.
+#[must_use]
+pub fn address_of(name: &str) -> Option<IpAddr> {
+    let address = name.replace('-', ":").parse().ok()?;
+    (name_of(address) == name).then_some(address)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_leads_back_to_its_address() {
+        for text in ["192.0.2.10", "2001:db8::a"] {
+            let address = text.parse().expect("an address");
+            assert_eq!(address_of(&name_of(address)), Some(address));
+        }
+        for name in ["2001-db8--a", "web", "192.0.2"] {
+            assert_eq!(address_of(name), None, "{name}");
+        }
+    }
 
     #[test]
     fn the_name_of_an_address_is_a_legal_object_name() {

@@ -89,6 +89,8 @@ pub struct Lab {
     /// The keeper's process and its standard input, if the lab lives with this handle.
     own: Option<(Child, ChildStdin)>,
     client: Client,
+    /// `bellwether-lab`, for what it does on the lab's hosts.
+    executable: PathBuf,
 }
 
 impl Lab {
@@ -155,15 +157,16 @@ impl Lab {
                 None
             }
         };
-        Self::open(&options.name, own).await
+        Self::open(&options.name, executable, own).await
     }
 
     /// The lab of this name, which somebody brought up.
     pub async fn attach(name: &str) -> Result<Self> {
-        Self::open(name, None).await
+        let executable = std::env::current_exe().context(|| "cannot find myself".to_owned())?;
+        Self::open(name, &executable, None).await
     }
 
-    async fn open(name: &str, own: Option<(Child, ChildStdin)>) -> Result<Self> {
+    async fn open(name: &str, executable: &Path, own: Option<(Child, ChildStdin)>) -> Result<Self> {
         let folder = Folder::of(name);
         let keeper = Keeper::find(&folder).ok_or_else(|| Error::NotUp(name.to_owned()))?;
         let path = folder.kubeconfig();
@@ -175,6 +178,7 @@ impl Lab {
             keeper,
             own,
             client,
+            executable: executable.to_owned(),
         })
     }
 
@@ -188,6 +192,12 @@ impl Lab {
     #[must_use]
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// `bellwether-lab`.
+    #[must_use]
+    pub fn executable(&self) -> &Path {
+        &self.executable
     }
 
     /// Its hosts, as they are addressed.

@@ -115,6 +115,8 @@ enum Verb {
         ports: Vec<u16>,
     },
     #[command(hide = true)]
+    Knock { target: SocketAddr },
+    #[command(hide = true)]
     Fetch { address: SocketAddr, path: String },
 }
 
@@ -240,6 +242,7 @@ async fn run(verb: Verb) -> Result<ExitCode> {
             addresses,
             ports,
         } => pod::serve(&name, &addresses, &ports)?,
+        Verb::Knock { target } => probe::knock(target)?,
         Verb::Fetch { address, path } => return fetch(address, &path),
     }
     Ok(ExitCode::SUCCESS)

@@ -29,14 +29,27 @@ pub struct Report {
     pub answers: BTreeMap<String, u64>,
 }
 
-/// Sends a datagram to `target` each `interval` until `stop`, and reports.
-pub fn probe(target: SocketAddr, interval: Duration, stop: &AtomicBool) -> Result<Report> {
+/// Sends one datagram, so that the kernel asks who has the address.
+pub fn knock(target: SocketAddr) -> Result<()> {
+    let socket = open(target)?;
+    socket
+        .send_to(b"knock", target)
+        .context(|| format!("cannot send to {target}"))?;
+    Ok(())
+}
+
+fn open(target: SocketAddr) -> Result<UdpSocket> {
     let any: SocketAddr = if target.is_ipv4() {
         ([0, 0, 0, 0], 0).into()
     } else {
         ([0u16; 8], 0).into()
     };
-    let socket = UdpSocket::bind(any).context(|| "cannot open a socket".to_owned())?;
+    UdpSocket::bind(any).context(|| "cannot open a socket".to_owned())
+}
+
+/// Sends a datagram to `target` each `interval` until `stop`, and reports.
+pub fn probe(target: SocketAddr, interval: Duration, stop: &AtomicBool) -> Result<Report> {
+    let socket = open(target)?;
     socket
         .set_read_timeout(Some(Duration::from_millis(50)))
         .context(|| "cannot set a time limit".to_owned())?;

@@ -1,0 +1,88 @@
+//! The command line of the controller.
+
+use std::net::SocketAddr;
+
+use bellwether_crds::NAMESPACE;
+use bellwether_daemon::client::ClientOptions;
+use bellwether_daemon::telemetry::LogOptions;
+use clap::{Args, Parser, Subcommand};
+
+/// Gives Services of type LoadBalancer their addresses, and decides which nodes may announce them.
+#[derive(Debug, Parser)]
+#[command(name = "bellwether-controller", version = bellwether_daemon::VERSION)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run as a replica of the controller; the one that holds the Lease works, the others wait
+    Run(RunOptions),
+}
+
+/// How a replica runs.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// The class of the Services to serve (spec.loadBalancerClass); without it, those that have none
+    #[arg(long, env = "BELLWETHER_LOAD_BALANCER_CLASS", value_name = "CLASS")]
+    pub load_balancer_class: Option<String>,
+
+    /// Let cordoned nodes announce addresses
+    #[arg(long, env = "BELLWETHER_CORDONED_MAY_ANNOUNCE")]
+    pub cordoned_may_announce: bool,
+
+    /// How many writes to the API server may be under way at once
+    #[arg(
+        long, env = "BELLWETHER_WRITERS", value_name = "N", default_value_t = 32,
+        value_parser = clap::value_parser!(u16).range(1..=1000)
+    )]
+    pub writers: u16,
+
+    /// Where to serve /healthz, /readyz and /log-level; port 0 lets the system choose
+    #[arg(
+        long,
+        env = "BELLWETHER_HEALTH_ADDRESS",
+        value_name = "ADDRESS:PORT",
+        default_value = "0.0.0.0:7471",
+        help_heading = "Listening"
+    )]
+    pub health_address: SocketAddr,
+
+    /// Where to serve /metrics; port 0 lets the system choose
+    #[arg(
+        long,
+        env = "BELLWETHER_METRICS_ADDRESS",
+        value_name = "ADDRESS:PORT",
+        default_value = "0.0.0.0:7470",
+        help_heading = "Listening"
+    )]
+    pub metrics_address: SocketAddr,
+
+    /// The namespace of the Lease by which replicas agree which one works
+    #[arg(
+        long, env = "BELLWETHER_NAMESPACE", value_name = "NAMESPACE", default_value = NAMESPACE,
+        help_heading = "Replicas"
+    )]
+    pub namespace: String,
+
+    /// What this replica calls itself in the Lease; must differ between replicas
+    #[arg(
+        long,
+        env = "BELLWETHER_IDENTITY",
+        value_name = "NAME",
+        help_heading = "Replicas"
+    )]
+    pub identity: Option<String>,
+
+    /// Which API server.
+    #[command(flatten)]
+    pub client: ClientOptions,
+
+    /// How to log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}

@@ -1,0 +1,119 @@
+//! `L2Advertisement`s: the nodes that each names, its selectors evaluated.
+
+use bellwether_core::name::AdvertisementName;
+use bellwether_crds::condition::READY;
+use bellwether_crds::l2advertisement::{AdvertisementNode, L2AdvertisementStatus};
+use k8s_openapi::jiff::Timestamp;
+
+use super::State;
+use crate::change::{Change, Wanted, conditions};
+use crate::facts::Target;
+use crate::reason;
+
+impl State {
+    pub(super) fn mark_advertisements(&mut self) {
+        let names: Vec<AdvertisementName> = self.advertisements.keys().cloned().collect();
+        for name in names {
+            self.schedule.mark(Target::Advertisement(name));
+        }
+    }
+
+    /// What is to be written of an advertisement.
+    pub(super) fn advertisement_change(
+        &mut self,
+        name: &AdvertisementName,
+        wall: Timestamp,
+    ) -> Option<Change> {
+        let facts = self.advertisements.get(name)?;
+        let rules = match &facts.rules {
+            Ok(rules) => rules,
+            Err(error) => {
+                // The last good state stays; only the condition says what is wrong.
+                let message = error.to_string();
+                let invalid = Wanted {
+                    kind: READY,
+                    holds: false,
+                    reason: reason::INVALID,
+                    message: &message,
+                };
+                let (conditions, same) = conditions(
+                    &[invalid],
+                    &facts.status.conditions,
+                    facts.version.generation,
+                    wall,
+                );
+                let status = L2AdvertisementStatus {
+                    conditions,
+                    ..facts.status.clone()
+                };
+                return (!same).then(|| Change::AdvertisementStatus {
+                    advertisement: name.clone(),
+                    status,
+                });
+            }
+        };
+        let nodes: Vec<AdvertisementNode> = self
+            .nodes
+            .values()
+            .filter(|node| rules.match_node(&node.labels))
+            .map(|node| AdvertisementNode {
+                name: node.name.to_string(),
+                interfaces: rules.interfaces.clone(),
+                preference: rules.preference(&node.labels),
+            })
+            .collect();
+        let has_pool = self
+            .pools
+            .values()
+            .any(|pool| rules.match_pool(&pool.name, &pool.labels));
+        let (holds, reason, message) = if !has_pool {
+            (
+                false,
+                reason::NO_POOL,
+                "no IPAddressPool matches; look at ipAddressPools and ipAddressPoolSelectors",
+            )
+        } else if nodes.is_empty() {
+            (
+                false,
+                reason::NO_NODE,
+                "no Node matches; look at nodeSelectors",
+            )
+        } else {
+            (
+                true,
+                reason::VALID,
+                "it announces the addresses of at least one pool",
+            )
+        };
+        let wanted = Wanted {
+            kind: READY,
+            holds,
+            reason,
+            message,
+        };
+        let (conditions, same) = conditions(
+            &[wanted],
+            &facts.status.conditions,
+            facts.version.generation,
+            wall,
+        );
+        let serves = |name: &str| {
+            let announcements = self.announcements.values();
+            announcements
+                .filter(|facts| facts.spec.advertisements.iter().any(|ad| ad == name))
+                .count()
+        };
+        let status = L2AdvertisementStatus {
+            nodes,
+            addresses: i64::try_from(serves(name.as_str())).unwrap_or(i64::MAX),
+            conditions,
+        };
+        let is_said = same
+            && status.nodes == facts.status.nodes
+            && status.addresses == facts.status.addresses;
+        (!is_said).then(|| Change::AdvertisementStatus {
+            advertisement: name.clone(),
+            status,
+        })
+    }
+}

@@ -1,0 +1,372 @@
+//! Services: which are ours, what is decided for each, and what its status says.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use bellwether_core::allocator::{Allocation, Decision, Found, Outlook, Output};
+use bellwether_core::moment::Moment;
+use bellwether_core::name::ServiceName;
+use bellwether_crds::condition::{SERVICE_ALLOCATED, SERVICE_ANNOUNCED};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::Timestamp;
+
+use super::State;
+use crate::change::{Change, Note, Wanted};
+use crate::facts::{ServiceFacts, Target};
+use crate::reason;
+
+/// What a condition says: whether it holds, why in one word, and why in a sentence.
+type Saying = (bool, &'static str, String);
+
+impl State {
+    fn is_ours(&self, service: &ServiceFacts) -> bool {
+        service.is_load_balancer && service.class == self.settings.class
+    }
+
+    /// Takes note of what a Service shows, and decides on it.
+    pub(super) fn take_in(&mut self, name: &ServiceName, now: Moment) {
+        let Some(service) = self.services.get(name) else {
+            self.release(name, now);
+            self.schedule.mark(Target::Service(name.clone()));
+            return;
+        };
+        if !self.is_ours(service) {
+            // What concerns us neither now nor as something to tidy up is not kept.
+            if !service.has_our_conditions() {
+                self.services.remove(name);
+            }
+            self.release(name, now);
+            self.schedule.mark(Target::Service(name.clone()));
+            return;
+        }
+        for address in service.ingress.clone() {
+            self.shown_by
+                .entry(address)
+                .or_default()
+                .insert(name.clone());
+        }
+        if self.is_complete() {
+            // One that appears with addresses, restored from a backup for example, may keep them.
+            if !self.decisions.contains_key(name)
+                && let Some(found) = self.found(name)
+            {
+                self.allocator.adopt(vec![found], now);
+            }
+            self.decide(name, now);
+            self.reconsider(now);
+        }
+        self.schedule.mark(Target::Service(name.clone()));
+    }
+
+    /// A Service does not show an address any more, so that others may.
+    pub(super) fn forget_shown(&mut self, address: IpAddr, service: &ServiceName) {
+        if let Some(services) = self.shown_by.get_mut(&address) {
+            services.remove(service);
+            if services.is_empty() {
+                self.shown_by.remove(&address);
+            }
+            self.mark_announcement(address);
+        }
+    }
+
+    /// What a Service has, as its status says or, where a status was never written, as the
+    /// Announcements that were made for it say.
+    fn found(&self, name: &ServiceName) -> Option<Found> {
+        let service = self
+            .services
+            .get(name)
+            .filter(|service| self.is_ours(service))?;
+        let mut addresses: Vec<IpAddr> = service.ingress.clone();
+        if addresses.is_empty() {
+            let reserved = self
+                .announcements
+                .values()
+                .filter(|facts| facts.is_for(name));
+            addresses = reserved.map(|facts| facts.spec.address).collect();
+        }
+        let allocation = |address: IpAddr| Allocation {
+            address,
+            pool: self
+                .announcements
+                .get(&address)
+                .map(|facts| facts.spec.pool.as_str())
+                .filter(|pool| !pool.is_empty())
+                .map(Into::into),
+        };
+        (!addresses.is_empty()).then(|| Found {
+            service: name.clone(),
+            created: service.created,
+            sharing: service.sharing(),
+            addresses: addresses.into_iter().map(allocation).collect(),
+        })
+    }
+
+    /// Takes every address that a Service has into the books, and only then decides on each Service,
+    /// the oldest first.
+    pub(super) fn adopt(&mut self, now: Moment) {
+        self.allocator
+            .set_pools(self.usable_pools.values().cloned().collect(), now);
+        let found: Vec<Found> = self
+            .services
+            .keys()
+            .filter_map(|name| self.found(name))
+            .collect();
+        for lost in self.allocator.adopt(found, now) {
+            tracing::warn!(
+                service = %lost.service, address = %lost.address, reason = %lost.refusal,
+                "an address could not be adopted"
+            );
+        }
+        let mut names: Vec<ServiceName> = self.services.keys().cloned().collect();
+        names.sort_by_cached_key(|name| {
+            (
+                self.services.get(name).map(|service| service.created),
+                name.clone(),
+            )
+        });
+        for name in names {
+            self.decide(&name, now);
+        }
+        self.reconsider(now);
+        self.mark_everything();
+    }
+
+    /// Decides on a Service of ours.
+    pub(super) fn decide(&mut self, name: &ServiceName, now: Moment) {
+        let Some(service) = self
+            .services
+            .get(name)
+            .filter(|service| self.is_ours(service))
+        else {
+            return;
+        };
+        let namespace = self.namespaces.get(&*name.namespace);
+        let labels = namespace
+            .map(|namespace| namespace.labels.clone())
+            .unwrap_or_default();
+        let before = self.allocator.allocations(name).to_vec();
+        let decision = service
+            .request(labels)
+            .map(|request| self.allocator.request(&request, now));
+        self.decisions.insert(name.clone(), decision);
+        self.mark_moved(name, before);
+    }
+
+    /// A Service needs no address any more.
+    fn release(&mut self, name: &ServiceName, now: Moment) {
+        if self.decisions.remove(name).is_none() {
+            return;
+        }
+        let before = self.allocator.allocations(name).to_vec();
+        self.allocator.release(name, now);
+        self.mark_moved(name, before);
+        self.reconsider(now);
+    }
+
+    /// Lets those decide again whose turn it is, until nobody's turn it is.
+    pub(super) fn reconsider(&mut self, now: Moment) {
+        if !self.is_complete() {
+            return;
+        }
+        while let Some(Output::Reconsider(name)) = self.allocator.poll_output() {
+            self.decide(&name, now);
+        }
+    }
+
+    /// Somebody else has created the Announcement of an address that we had given to a Service. Who
+    /// creates it has the address: our Services move on.
+    pub(super) fn yield_to_creator(&mut self, address: IpAddr, now: Moment) {
+        let Some(facts) = self.announcements.get(&address) else {
+            return;
+        };
+        let theirs: BTreeSet<ServiceName> = facts.services().collect();
+        let ours: Vec<ServiceName> = self.allocator.users(address).cloned().collect();
+        if ours.iter().all(|service| theirs.contains(service)) {
+            return;
+        }
+        for name in &ours {
+            let before = self.allocator.allocations(name).to_vec();
+            self.allocator.release(name, now);
+            self.mark_moved(name, before);
+        }
+        let found = theirs.iter().filter_map(|name| self.found(name)).collect();
+        self.allocator.adopt(found, now);
+        for name in theirs.iter().chain(&ours) {
+            self.decide(name, now);
+        }
+        self.reconsider(now);
+    }
+
+    /// Everything that depends on the addresses of a Service, before and after.
+    fn mark_moved(&mut self, name: &ServiceName, before: Vec<Allocation>) {
+        let after = self.allocator.allocations(name).to_vec();
+        for allocation in before.into_iter().chain(after) {
+            self.mark_announcement(allocation.address);
+            if let Some(pool) = allocation.pool {
+                self.schedule.mark(Target::Pool(pool));
+            }
+        }
+        self.schedule.mark(Target::Service(name.clone()));
+    }
+
+    /// What is to be written to a Service's status.
+    pub(super) fn service_change(&mut self, name: &ServiceName, wall: Timestamp) -> Option<Change> {
+        let service = self.services.get(name)?;
+        if !self.is_ours(service) {
+            return service.has_our_conditions().then(|| Change::ServiceStatus {
+                service: name.clone(),
+                version: service.version.clone(),
+                ingress: None,
+                conditions: Vec::new(),
+                event: None,
+            });
+        }
+        let decided = self.decisions.get(name)?;
+        let addresses: Vec<IpAddr> = self
+            .allocator
+            .allocations(name)
+            .iter()
+            .map(|entry| entry.address)
+            .collect();
+        // An address is shown only once its Announcement says whose it is.
+        let is_reserved = |address: &IpAddr| {
+            self.announcements
+                .get(address)
+                .is_some_and(|facts| facts.is_for(name))
+        };
+        if !addresses.iter().all(is_reserved) {
+            return None;
+        }
+        let allocated = self.allocated(name, decided.as_ref());
+        let announced = self.announced(&addresses);
+        let wanted = [
+            Wanted {
+                kind: SERVICE_ALLOCATED,
+                holds: allocated.0,
+                reason: allocated.1,
+                message: &allocated.2,
+            },
+            Wanted {
+                kind: SERVICE_ANNOUNCED,
+                holds: announced.0,
+                reason: announced.1,
+                message: &announced.2,
+            },
+        ];
+        let current = [service.allocated.as_ref(), service.announced.as_ref()];
+        let is_shown = service.ingress == addresses && !service.ingress_is_foreign;
+        if is_shown
+            && wanted
+                .iter()
+                .zip(current)
+                .all(|(wanted, current)| wanted.is_said_by(current))
+        {
+            return None;
+        }
+        let conditions: Vec<Condition> = wanted
+            .iter()
+            .zip(current)
+            .map(|(wanted, current)| wanted.condition(service.version.generation, current, wall))
+            .collect();
+        let says_anew = !wanted[0].is_said_by(current[0]);
+        Some(Change::ServiceStatus {
+            service: name.clone(),
+            version: service.version.clone(),
+            ingress: Some(addresses),
+            conditions,
+            event: says_anew.then(|| Note {
+                is_warning: !allocated.0,
+                reason: allocated.1.to_owned(),
+                message: allocated.2,
+            }),
+        })
+    }
+
+    /// What the condition `Allocated` says.
+    fn allocated(
+        &self,
+        name: &ServiceName,
+        decided: Result<&Decision, &reason::Problem>,
+    ) -> Saying {
+        let keeps = |problem: &dyn std::fmt::Display, addresses: &[Allocation]| {
+            if addresses.is_empty() {
+                problem.to_string()
+            } else {
+                format!("{problem}; it keeps {} meanwhile", list(addresses))
+            }
+        };
+        match decided {
+            Ok(Decision::Allocated {
+                addresses,
+                degraded: None,
+            }) => (true, reason::ALLOCATED, with_pools(addresses)),
+            Ok(Decision::Allocated {
+                addresses,
+                degraded: Some(refusal),
+            }) => {
+                let message = format!("{}; no second address: {refusal}", with_pools(addresses));
+                (true, reason::ALLOCATED, message)
+            }
+            Ok(Decision::Kept {
+                addresses,
+                refusal,
+                outlook: Outlook::StaysUntilReallocated,
+            }) => {
+                let message = format!(
+                    "{refusal}; it keeps {} until it is deleted",
+                    list(addresses)
+                );
+                (true, refusal.reason(), message)
+            }
+            Ok(Decision::Kept {
+                addresses,
+                refusal,
+                outlook: Outlook::MovesWhenPossible,
+            }) => (false, refusal.reason(), keeps(refusal, addresses)),
+            Ok(Decision::Waiting { refusal }) => (false, refusal.reason(), keeps(refusal, &[])),
+            Err(problem) => {
+                let held = self.allocator.allocations(name);
+                (false, problem.reason(), keeps(problem, held))
+            }
+        }
+    }
+
+    /// What the condition `Announced` says.
+    fn announced(&self, addresses: &[IpAddr]) -> Saying {
+        if addresses.is_empty() {
+            return (
+                false,
+                reason::NO_ADDRESS,
+                "there is no address to announce".to_owned(),
+            );
+        }
+        for &address in addresses {
+            if let Some((reason, message)) = self.not_announced(address) {
+                return (false, reason, message);
+            }
+        }
+        let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        (
+            true,
+            reason::ANNOUNCED,
+            format!("{} announced by a node", all.join(", ")),
+        )
+    }
+}
+
+fn list(addresses: &[Allocation]) -> String {
+    let all: Vec<String> = addresses
+        .iter()
+        .map(|entry| entry.address.to_string())
+        .collect();
+    all.join(", ")
+}
+
+fn with_pools(addresses: &[Allocation]) -> String {
+    let one = |entry: &Allocation| match &entry.pool {
+        Some(pool) => format!("{} from pool {pool}", entry.address),
+        None => entry.address.to_string(),
+    };
+    let all: Vec<String> = addresses.iter().map(one).collect();
+    all.join(", ")
+}

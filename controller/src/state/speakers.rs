@@ -1,0 +1,69 @@
+//! Speakers: whether each node may announce addresses.
+
+use bellwether_core::name::NodeName;
+use bellwether_crds::label::EXCLUDE_FROM_LOAD_BALANCERS;
+use bellwether_crds::speaker::SpeakerSpec;
+
+use super::State;
+use crate::change::Change;
+use crate::facts::NodeFacts;
+
+impl State {
+    /// What is to be written of a node's Speaker.
+    pub(super) fn speaker_change(&mut self, name: &NodeName) -> Option<Change> {
+        let known = self.speakers.get(name);
+        let Some(node) = self.nodes.get(name) else {
+            return known.map(|known| Change::DeleteSpeaker {
+                node: name.clone(),
+                version: known.version.clone(),
+            });
+        };
+        let spec = self.eligibility(node);
+        let is_same = known
+            .is_some_and(|known| known.spec == spec && known.owner.as_deref() == Some(&*node.uid));
+        (!is_same).then(|| Change::ApplySpeaker {
+            node: name.clone(),
+            owner: node.uid.to_string(),
+            spec,
+        })
+    }
+
+    fn eligibility(&self, node: &NodeFacts) -> SpeakerSpec {
+        let reasons = [
+            (
+                node.labels.contains_key(EXCLUDE_FROM_LOAD_BALANCERS),
+                "Excluded",
+                format!("the Node has the label {EXCLUDE_FROM_LOAD_BALANCERS}"),
+            ),
+            (
+                node.network_unavailable,
+                "NetworkUnavailable",
+                "the Node's condition NetworkUnavailable is True".to_owned(),
+            ),
+            (
+                !node.is_ready && !self.has_lost_sight(),
+                "NotReady",
+                "the Node's condition Ready is not True".to_owned(),
+            ),
+            (
+                node.is_cordoned && !self.settings.cordoned_may_announce,
+                "Cordoned",
+                "the Node is cordoned".to_owned(),
+            ),
+        ];
+        let obstacle = reasons.into_iter().find(|(applies, _, _)| *applies);
+        SpeakerSpec {
+            eligible: obstacle.is_none(),
+            reason: obstacle.as_ref().map(|(_, reason, _)| (*reason).to_owned()),
+            message: obstacle.map(|(_, _, message)| message),
+        }
+    }
+
+    /// Whether so few nodes are ready that it is more likely that the control plane cannot see them.
+    /// Nothing is withdrawn then: the nodes know better how they are.
+    fn has_lost_sight(&self) -> bool {
+        let ready = self.nodes.values().filter(|node| node.is_ready).count();
+        let total = self.nodes.len();
+        ready == 0 || (total > 3 && ready * 3 < total)
+    }
+}
