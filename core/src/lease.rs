@@ -13,6 +13,8 @@
 //! [`Contender`] decides; who calls it does what [`Output`] says, one after the other, and answers
 //! each [`Output::Read`] and [`Output::Write`] with one [`Input`].
 
+#[cfg(test)]
+mod tests;
 mod timing;
 
 use std::collections::VecDeque;
