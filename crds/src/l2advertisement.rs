@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use crate::rule;
+
 /// Which addresses are announced on the local network, by which nodes, on which links.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -36,29 +38,38 @@ pub struct L2AdvertisementSpec {
     /// The names of the pools whose addresses are announced, in addition to those that
     /// `ipAddressPoolSelectors` match. With neither: all pools.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 253)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub ip_address_pools: Vec<String>,
 
     /// Selectors over pool labels; one that matches is enough.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "rule::selectors")]
     pub ip_address_pool_selectors: Vec<LabelSelector>,
 
     /// Selectors over the labels of the nodes that may announce; one that matches is enough.
     /// Without any: all nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "rule::selectors")]
     pub node_selectors: Vec<LabelSelector>,
 
     /// The links on which is announced, by name (`eth0`). Without any: all links that can carry
     /// announcements.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = rule::MOST_ENTRIES), inner(length(max = 64)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = rule::link_names())]
     pub interfaces: Vec<String>,
 
     /// Selectors over the labels of the Services whose addresses are announced; one that matches is
     /// enough. Without any: all Services.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "rule::selectors")]
     pub service_selectors: Vec<LabelSelector>,
 
     /// Nodes that are preferred, as far as `nodeSelectors` allow them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = rule::MOST_ENTRIES))]
     pub preferred_node_selectors: Vec<PreferredNodes>,
 }
 
@@ -68,9 +79,11 @@ pub struct L2AdvertisementSpec {
 pub struct PreferredNodes {
     /// How much the nodes are preferred, from 1 to 100. The weights of all entries that match a
     /// node are summed.
+    #[schemars(range(min = 1, max = 100))]
     pub weight: u32,
 
     /// The labels of the nodes.
+    #[schemars(schema_with = "rule::selector")]
     pub preference: LabelSelector,
 }
 

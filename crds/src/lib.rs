@@ -21,6 +21,7 @@ pub mod l2advertisement;
 pub mod label;
 pub mod manifest;
 pub mod pool;
+pub mod rule;
 pub mod speaker;
 
 pub use announcement::{Announcement, AnnouncementSpec, AnnouncementStatus};

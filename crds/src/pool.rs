@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use crate::rule;
+
 /// The addresses that Services of type LoadBalancer may get, and which Services may get them.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -59,6 +61,7 @@ pub struct IPAddressPoolSpec {
     /// The addresses of the pool: networks such as `192.0.2.0/24` or `2001:db8::/64`, and ranges
     /// such as `192.0.2.10-192.0.2.20`. A single address is written `192.0.2.10/32`. IPv4 and IPv6
     /// may be mixed.
+    #[schemars(schema_with = "rule::addresses")]
     pub addresses: Vec<String>,
 
     /// Whether Services that ask for no pool may get an address of this one. With `false` only
@@ -75,11 +78,14 @@ pub struct IPAddressPoolSpec {
     /// Networks and ranges inside `addresses` that are never given out, such as the address of a
     /// router.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "rule::exclude")]
     pub exclude: Vec<String>,
 
     /// How long a freed address rests before another Service may get it, such as `30s` or `10m`.
     /// Its last owner may have it back at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = rule::duration())]
     pub cooldown: Option<String>,
 
     /// Which free address a Service gets.
@@ -118,16 +124,20 @@ pub struct ServiceAllocation {
     /// The namespaces whose Services may use the pool, in addition to those that
     /// `namespaceSelectors` match. With neither: all namespaces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 63)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub namespaces: Vec<String>,
 
     /// Selectors over namespace labels; one that matches is enough. Selectors that match no
     /// namespace allow none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "rule::selectors")]
     pub namespace_selectors: Vec<LabelSelector>,
 
     /// Selectors over Service labels; one that matches is enough. Without any: all Services of the
     /// namespaces above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "rule::selectors")]
     pub service_selectors: Vec<LabelSelector>,
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kube::Client;
@@ -158,6 +159,28 @@ impl Lab {
             }
         };
         Self::open(&options.name, executable, own).await
+    }
+
+    /// Brings up a lab of its own for a test; it goes down with the handle. `executable` is what
+    /// cargo calls `CARGO_BIN_EXE_bellwether-lab`; `adjust` changes what is not as usual.
+    pub async fn for_test(executable: &str, adjust: impl FnOnce(&mut LabOptions)) -> Result<Self> {
+        #[derive(clap::Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            options: LabOptions,
+        }
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let Defaults { mut options } = clap::Parser::parse_from(["lab"]);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        options.name = format!("test-{}-{number}", std::process::id());
+        let executable = Path::new(executable);
+        if std::env::var_os("BELLWETHER_BIN").is_none()
+            && let Some(folder) = executable.parent()
+        {
+            options.binaries = folder.to_owned();
+        }
+        adjust(&mut options);
+        Self::up(&options, executable, Lifetime::WithHandle, |_| {}).await
     }
 
     /// The lab of this name, which somebody brought up.
