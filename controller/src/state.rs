@@ -19,6 +19,8 @@ mod pools;
 mod schedule;
 mod services;
 mod speakers;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

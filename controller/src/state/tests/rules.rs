@@ -1,0 +1,179 @@
+//! The rules of placement and of what conditions say, a test each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bellwether_core::sharing::Backend;
+use bellwether_crds::label::EXCLUDE_FROM_LOAD_BALANCERS;
+
+use super::world::{World, named};
+
+fn ready_world() -> World {
+    let mut world = World::new();
+    world.pool("lan", &["192.0.2.0/29"]);
+    world.advertise("lan");
+    for node in ["a", "b"] {
+        world.node(node);
+    }
+    world.settle();
+    world
+}
+
+#[test]
+fn a_named_pool_that_does_not_exist_is_said_and_heals() {
+    let mut world = ready_world();
+    let wish = |pool: &'static str| {
+        move |service: &mut crate::facts::ServiceFacts| {
+            if let Ok(wish) = &mut service.wish {
+                wish.pool = Some(pool.into());
+            }
+        }
+    };
+    world.change_service("web", wish("blue"));
+    world.settle();
+    assert_eq!(world.conditions("web"), ["PoolNotFound", "NoAddress"]);
+    world.pool("blue", &["198.51.100.0/24"]);
+    world.settle();
+    assert_eq!(world.conditions("web")[0], "Allocated");
+    // Another that does not exist: the address stays, and the condition says what is wrong.
+    let before = world.addresses();
+    world.change_service("web", wish("green"));
+    world.settle();
+    assert_eq!(world.conditions("web")[0], "PoolNotFound");
+    assert_eq!(world.addresses(), before);
+}
+
+#[test]
+fn a_service_that_needs_no_address_any_more_is_tidied_up() {
+    let mut world = ready_world();
+    world.service("web");
+    world.settle();
+    world.change_service("web", |service| {
+        service.is_load_balancer = false;
+        // The API server clears the addresses when the type changes.
+        service.ingress.clear();
+    });
+    world.settle();
+    assert!(world.conditions("web").is_empty());
+    assert!(world.announced_addresses().is_empty());
+}
+
+#[test]
+fn a_service_of_another_class_is_left_alone() {
+    let mut world = ready_world();
+    world.change_service("web", |service| {
+        service.class = Some("other.example/lb".to_owned())
+    });
+    assert_eq!(world.settle(), [""; 0]);
+}
+
+#[test]
+fn a_status_edited_by_hand_is_put_right() {
+    let mut world = ready_world();
+    world.service("web");
+    world.settle();
+    let before = world.addresses();
+    world.change_service("web", |service| service.ingress.clear());
+    world.settle();
+    assert_eq!(world.addresses(), before);
+    world.change_service("web", |service| service.ingress_is_foreign = true);
+    world.settle();
+    assert!(!world.server.borrow().services[&named("web")].ingress_is_foreign);
+}
+
+#[test]
+fn without_an_advertisement_the_condition_says_so() {
+    let mut world = World::new();
+    world.pool("lan", &["192.0.2.0/29"]);
+    world.node("a");
+    world.service("web");
+    world.settle();
+    assert_eq!(world.conditions("web"), ["Allocated", "NoAdvertisement"]);
+    world.advertise("lan");
+    world.settle();
+    assert_eq!(world.conditions("web"), ["Allocated", "WaitingForSpeaker"]);
+}
+
+#[test]
+fn with_policy_local_only_nodes_with_a_ready_endpoint_may_announce() {
+    let mut world = ready_world();
+    world.change_service("web", |service| {
+        service.backend = Backend::Local {
+            selector: Arc::default(),
+        };
+    });
+    world.settle();
+    assert_eq!(world.conditions("web"), ["Allocated", "NoReadyEndpoint"]);
+    world.endpoints("web", &["b"]);
+    world.settle();
+    let only = |world: &World| {
+        let server = world.server.borrow();
+        let announcement = server
+            .announcements
+            .values()
+            .next()
+            .expect("an Announcement");
+        announcement.spec.only_nodes.clone()
+    };
+    assert_eq!(only(&world), Some(vec!["b".to_owned()]));
+    world.endpoints("web", &["a", "b"]);
+    world.settle();
+    assert_eq!(only(&world), Some(vec!["a".to_owned(), "b".to_owned()]));
+}
+
+#[test]
+fn what_makes_a_node_ineligible() {
+    type Change = fn(&mut crate::facts::NodeFacts);
+    let rows: [(&str, Change, Option<&str>); 5] = [
+        ("it is ready", |_| {}, None),
+        (
+            "it is not ready",
+            |node| node.is_ready = false,
+            Some("NotReady"),
+        ),
+        (
+            "its network is unavailable",
+            |node| node.network_unavailable = true,
+            Some("NetworkUnavailable"),
+        ),
+        (
+            "it is cordoned",
+            |node| node.is_cordoned = true,
+            Some("Cordoned"),
+        ),
+        (
+            "it is excluded",
+            |node| {
+                let label = (EXCLUDE_FROM_LOAD_BALANCERS.to_owned(), String::new());
+                node.labels = Arc::new(BTreeMap::from([label]));
+            },
+            Some("Excluded"),
+        ),
+    ];
+    for (sentence, change, reason) in rows {
+        let mut world = ready_world();
+        world.change_node("a", change);
+        world.settle();
+        assert_eq!(
+            world.reason_of_speaker("a").as_deref(),
+            reason,
+            "{sentence}"
+        );
+        assert_eq!(
+            world.reason_of_speaker("b"),
+            None,
+            "{sentence}: the other node"
+        );
+    }
+}
+
+#[test]
+fn when_no_node_is_ready_the_control_plane_has_lost_sight_and_nothing_is_withdrawn() {
+    let mut world = ready_world();
+    world.change_node("a", |node| node.is_ready = false);
+    world.change_node("b", |node| node.is_ready = false);
+    world.settle();
+    for node in ["a", "b"] {
+        assert_eq!(world.reason_of_speaker(node), None, "{node}");
+    }
+}

@@ -1,0 +1,468 @@
+//! An API server that keeps facts, and one controller at it.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_core::allocator::FamilyPolicy;
+use bellwether_core::moment::Moment;
+use bellwether_core::name::{NodeName, ServiceName};
+use bellwether_core::pool::{Pool, PoolSpec};
+use bellwether_core::range::IpFamily;
+use bellwether_core::sharing::{Backend, SharingTerms};
+use bellwether_crds::condition::{SERVICE_ALLOCATED, SERVICE_ANNOUNCED};
+use bellwether_crds::l2advertisement::L2AdvertisementSpec;
+use bellwether_daemon::call::CallError;
+use bellwether_daemon::watch::{Event, Key};
+use k8s_openapi::jiff::Timestamp;
+
+use crate::change::{Change, Written};
+use crate::facts::advertisement::Rules;
+use crate::facts::service::Wish;
+use crate::facts::{
+    AdvertisementFacts, AnnouncementFacts, ConditionFacts, NamespaceFacts, NodeFacts, PoolFacts,
+    ServiceFacts, SliceFacts, SpeakerFacts, Target, Version,
+};
+use crate::state::{Input, Settings, State};
+
+/// What the API server holds.
+#[derive(Default)]
+pub(super) struct Server {
+    clock: i64,
+    pub(super) services: BTreeMap<ServiceName, ServiceFacts>,
+    nodes: BTreeMap<String, NodeFacts>,
+    slices: BTreeMap<ServiceName, SliceFacts>,
+    pools: BTreeMap<String, PoolFacts>,
+    advertisements: BTreeMap<String, AdvertisementFacts>,
+    pub(super) announcements: BTreeMap<IpAddr, AnnouncementFacts>,
+    pub(super) speakers: BTreeMap<NodeName, SpeakerFacts>,
+}
+
+impl Server {
+    fn version(&mut self, uid: &str) -> Version {
+        self.clock += 1;
+        Version {
+            uid: Arc::from(uid),
+            resource_version: Arc::from(self.clock.to_string()),
+            generation: 0,
+        }
+    }
+}
+
+/// One controller at a server.
+pub(super) struct World {
+    pub(super) server: Rc<RefCell<Server>>,
+    pub(super) state: State,
+    pub(super) now: Moment,
+    pub(super) events: Vec<String>,
+    /// So many of the next writes are refused, because the object has changed.
+    pub(super) conflict_next: usize,
+}
+
+fn key(name: &ServiceName) -> Key {
+    Key {
+        namespace: name.namespace.to_string(),
+        name: name.name.to_string(),
+    }
+}
+
+pub(super) fn named(name: &str) -> ServiceName {
+    ServiceName::new("default", name)
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::at(Rc::default())
+    }
+
+    fn at(server: Rc<RefCell<Server>>) -> Self {
+        let mut world = Self {
+            server,
+            state: State::new(Settings::default(), 1),
+            now: Moment::ORIGIN,
+            events: Vec::new(),
+            conflict_next: 0,
+        };
+        world.list_everything();
+        world
+    }
+
+    /// Another controller at the same server, which thinks that it leads too.
+    pub(super) fn rival(&self) -> Self {
+        Self::at(Rc::clone(&self.server))
+    }
+
+    /// The controller starts anew.
+    pub(super) fn restart(&mut self) {
+        self.state = State::new(Settings::default(), 2);
+        self.list_everything();
+    }
+
+    pub(super) fn handle(&mut self, input: Input) {
+        self.state.handle(input, self.now);
+    }
+
+    /// Every watch lists anew.
+    pub(super) fn list_everything(&mut self) {
+        fn listed<T: Clone, K>(map: &BTreeMap<K, T>) -> Event<T> {
+            Event::Listed {
+                objects: map.values().cloned().collect(),
+                undecodable: Vec::new(),
+            }
+        }
+        let inputs = {
+            let server = self.server.borrow();
+            let namespace = NamespaceFacts {
+                name: "default".to_owned(),
+                labels: Arc::default(),
+            };
+            [
+                Input::Service(listed(&server.services)),
+                Input::Namespace(listed(&BTreeMap::from([((), namespace)]))),
+                Input::Node(listed(&server.nodes)),
+                Input::Slice(listed(&server.slices)),
+                Input::Pool(listed(&server.pools)),
+                Input::Advertisement(listed(&server.advertisements)),
+                Input::Announcement(listed(&server.announcements)),
+                Input::Speaker(listed(&server.speakers)),
+            ]
+        };
+        for input in inputs {
+            self.handle(input);
+        }
+    }
+
+    pub(super) fn pool(&mut self, name: &str, addresses: &[&str]) {
+        let mut server = self.server.borrow_mut();
+        let version = server.version(name);
+        let known = server.pools.get(name);
+        let mut spec = PoolSpec::new(name, addresses);
+        spec.created = server.pools.len().try_into().expect("few pools");
+        let facts = PoolFacts {
+            name: name.into(),
+            version,
+            labels: Arc::default(),
+            pool: Pool::try_from(spec).map(Arc::new),
+            status: known.map(|known| known.status.clone()).unwrap_or_default(),
+        };
+        server.pools.insert(name.to_owned(), facts.clone());
+        drop(server);
+        self.handle(Input::Pool(Event::Applied(facts)));
+    }
+
+    /// An advertisement of all pools by all nodes.
+    pub(super) fn advertise(&mut self, name: &str) {
+        let mut server = self.server.borrow_mut();
+        let facts = AdvertisementFacts {
+            name: name.into(),
+            version: server.version(name),
+            rules: Rules::try_from(&L2AdvertisementSpec::default()),
+            status: bellwether_crds::L2AdvertisementStatus::default(),
+        };
+        server.advertisements.insert(name.to_owned(), facts.clone());
+        drop(server);
+        self.handle(Input::Advertisement(Event::Applied(facts)));
+    }
+
+    pub(super) fn node(&mut self, name: &str) {
+        self.change_node(name, |_| {});
+    }
+
+    pub(super) fn change_node(&mut self, name: &str, change: impl FnOnce(&mut NodeFacts)) {
+        let mut server = self.server.borrow_mut();
+        let mut facts = server
+            .nodes
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| NodeFacts {
+                name: name.into(),
+                uid: Arc::from(name),
+                labels: Arc::default(),
+                is_ready: true,
+                network_unavailable: false,
+                is_cordoned: false,
+            });
+        change(&mut facts);
+        server.nodes.insert(name.to_owned(), facts.clone());
+        drop(server);
+        self.handle(Input::Node(Event::Applied(facts)));
+    }
+
+    pub(super) fn service(&mut self, name: &str) {
+        self.change_service(name, |_| {});
+    }
+
+    pub(super) fn change_service(&mut self, name: &str, change: impl FnOnce(&mut ServiceFacts)) {
+        let mut server = self.server.borrow_mut();
+        let version = server.version(name);
+        let created = server.clock;
+        let known = server.services.get(&named(name)).cloned();
+        let mut facts = known.unwrap_or_else(|| ServiceFacts {
+            name: named(name),
+            version: Version::default(),
+            created,
+            labels: Arc::default(),
+            is_load_balancer: true,
+            class: None,
+            wish: Ok(Wish {
+                families: FamilyPolicy::SingleStack(IpFamily::V4),
+                pool: None,
+                addresses: Vec::new(),
+                sharing: SharingTerms::alone(),
+            }),
+            backend: Backend::Cluster,
+            ingress: Vec::new(),
+            ingress_is_foreign: false,
+            allocated: None,
+            announced: None,
+        });
+        facts.version = version;
+        change(&mut facts);
+        server.services.insert(named(name), facts.clone());
+        drop(server);
+        self.handle(Input::Service(Event::Applied(facts)));
+    }
+
+    pub(super) fn delete_service(&mut self, name: &str) {
+        self.lose_service(name);
+        self.handle(Input::Service(Event::Deleted(key(&named(name)))));
+    }
+
+    /// Deletes a Service while nobody watches.
+    pub(super) fn lose_service(&mut self, name: &str) {
+        self.server.borrow_mut().services.remove(&named(name));
+    }
+
+    pub(super) fn endpoints(&mut self, service: &str, ready: &[&str]) {
+        let nodes: BTreeSet<NodeName> = ready.iter().map(NodeName::from).collect();
+        let facts = SliceFacts {
+            name: named(service),
+            service: Some(named(service)),
+            ready: nodes.clone(),
+            serving: nodes,
+        };
+        self.server
+            .borrow_mut()
+            .slices
+            .insert(named(service), facts.clone());
+        self.handle(Input::Slice(Event::Applied(facts)));
+    }
+
+    /// The speaker of `node` says that it announces every address.
+    pub(super) fn announce_all(&mut self, node: &str) {
+        let addresses: Vec<IpAddr> = self.server.borrow().announcements.keys().copied().collect();
+        for address in addresses {
+            let mut server = self.server.borrow_mut();
+            let version = server.version(&address.to_string());
+            let Some(facts) = server.announcements.get_mut(&address) else {
+                continue;
+            };
+            facts.node = Some(node.into());
+            facts.version = version;
+            let facts = facts.clone();
+            drop(server);
+            self.handle(Input::Announcement(Event::Applied(facts)));
+        }
+    }
+
+    /// Writes until there is nothing more to write, and returns what was written.
+    pub(super) fn settle(&mut self) -> Vec<String> {
+        self.settle_until("nothing is called so")
+    }
+
+    /// The same, but stops right after the first write whose name begins so.
+    pub(super) fn settle_until(&mut self, last: &str) -> Vec<String> {
+        let mut written = Vec::new();
+        for _ in 0..10_000 {
+            if let Some(line) = self.step() {
+                let is_last = line.starts_with(last);
+                written.push(line);
+                if is_last {
+                    return written;
+                }
+                continue;
+            }
+            let Some(deadline) = self.state.next_deadline() else {
+                return written;
+            };
+            self.now = deadline.max(self.now + Duration::from_millis(1));
+            self.state.on_deadline(self.now);
+        }
+        panic!("it is never quiet: {:?}", &written[written.len() - 20..]);
+    }
+
+    /// One write, if there is one.
+    pub(super) fn step(&mut self) -> Option<String> {
+        let (target, change) = self.state.poll_output(Timestamp::UNIX_EPOCH)?;
+        let line = format!("{change:?}");
+        let result = if self.conflict_next > 0 {
+            self.conflict_next -= 1;
+            Err(CallError::Conflict("as wished".to_owned()))
+        } else {
+            self.write(&target, change)
+        };
+        self.handle(Input::Written { target, result });
+        Some(line)
+    }
+
+    fn write(&mut self, target: &Target, change: Change) -> Result<Written, CallError> {
+        let mut server = self.server.borrow_mut();
+        let conflict = |known: &Version, decided: &Version| {
+            (known != decided).then(|| CallError::Conflict(format!("{target:?}")))
+        };
+        let gone = || CallError::NotFound(format!("{target:?}"));
+        match change {
+            Change::CreateAnnouncement(spec) => {
+                if server.announcements.contains_key(&spec.address) {
+                    return Err(CallError::AlreadyExists(spec.address.to_string()));
+                }
+                let facts = AnnouncementFacts {
+                    name: bellwether_crds::announcement::name_of(spec.address),
+                    version: server.version(&spec.address.to_string()),
+                    spec,
+                    node: None,
+                };
+                server
+                    .announcements
+                    .insert(facts.spec.address, facts.clone());
+                Ok(Written::Announcement(facts))
+            }
+            Change::UpdateAnnouncement { version, spec } => {
+                let new = server.version(&spec.address.to_string());
+                let known = server
+                    .announcements
+                    .get_mut(&spec.address)
+                    .ok_or_else(gone)?;
+                if let Some(error) = conflict(&known.version, &version) {
+                    return Err(error);
+                }
+                (known.version, known.spec) = (new, spec);
+                Ok(Written::Announcement(known.clone()))
+            }
+            Change::DeleteAnnouncement { address, version } => {
+                let known = server.announcements.get(&address).ok_or_else(gone)?;
+                if let Some(error) = conflict(&known.version, &version) {
+                    return Err(error);
+                }
+                server.announcements.remove(&address);
+                Ok(Written::Deleted)
+            }
+            Change::ServiceStatus {
+                service,
+                version,
+                ingress,
+                conditions,
+                event,
+            } => {
+                let new = server.version(&service.name);
+                let known = server.services.get_mut(&service).ok_or_else(gone)?;
+                if let Some(error) = conflict(&known.version, &version) {
+                    return Err(error);
+                }
+                known.version = new;
+                if let Some(ingress) = ingress {
+                    (known.ingress, known.ingress_is_foreign) = (ingress, false);
+                }
+                known.allocated = ConditionFacts::find(&conditions, SERVICE_ALLOCATED);
+                known.announced = ConditionFacts::find(&conditions, SERVICE_ANNOUNCED);
+                let event = event.map(|note| format!("{} {}", service.name, note.reason));
+                self.events.extend(event);
+                Ok(Written::Service(Box::new(known.clone())))
+            }
+            Change::PoolStatus { pool, status } => {
+                let new = server.version(pool.as_str());
+                let known = server.pools.get_mut(pool.as_str()).ok_or_else(gone)?;
+                (known.version, known.status) = (new, status);
+                Ok(Written::Pool(Box::new(known.clone())))
+            }
+            Change::AdvertisementStatus {
+                advertisement,
+                status,
+            } => {
+                let new = server.version(advertisement.as_str());
+                let known = server
+                    .advertisements
+                    .get_mut(advertisement.as_str())
+                    .ok_or_else(gone)?;
+                (known.version, known.status) = (new, status);
+                Ok(Written::Advertisement(Box::new(known.clone())))
+            }
+            Change::ApplySpeaker { node, owner, spec } => {
+                let version = server.version(node.as_str());
+                let facts = SpeakerFacts {
+                    name: node.clone(),
+                    version,
+                    owner: Some(owner),
+                    spec,
+                };
+                server.speakers.insert(node, facts.clone());
+                Ok(Written::Speaker(facts))
+            }
+            Change::DeleteSpeaker { node, .. } => {
+                server.speakers.remove(&node);
+                Ok(Written::Deleted)
+            }
+        }
+    }
+
+    /// The addresses that each Service shows.
+    pub(super) fn addresses(&self) -> BTreeMap<String, Vec<IpAddr>> {
+        let server = self.server.borrow();
+        let services = server.services.values();
+        services
+            .map(|service| (service.name.name.to_string(), service.ingress.clone()))
+            .collect()
+    }
+
+    pub(super) fn announced_addresses(&self) -> Vec<IpAddr> {
+        self.server.borrow().announcements.keys().copied().collect()
+    }
+
+    /// The reasons of the two conditions of a Service.
+    pub(super) fn conditions(&self, service: &str) -> Vec<String> {
+        let server = self.server.borrow();
+        let facts = &server.services[&named(service)];
+        let conditions = [&facts.allocated, &facts.announced];
+        conditions
+            .into_iter()
+            .flatten()
+            .map(|condition| condition.reason.clone())
+            .collect()
+    }
+
+    pub(super) fn pool_reasons(&self, pool: &str) -> Vec<String> {
+        let server = self.server.borrow();
+        let conditions = &server.pools[pool].status.conditions;
+        conditions
+            .iter()
+            .map(|condition| condition.reason.clone())
+            .collect()
+    }
+
+    pub(super) fn reason_of_speaker(&self, node: &str) -> Option<String> {
+        self.server.borrow().speakers[&NodeName::from(node)]
+            .spec
+            .reason
+            .clone()
+    }
+}
+
+/// Two controllers write in turns, `order` says who; each hears of the other's writes only now and
+/// then. In the end both see everything.
+pub(super) fn settle_both(first: &mut World, second: &mut World, order: &[bool]) {
+    for &is_first in order {
+        let world = if is_first { &mut *first } else { &mut *second };
+        if world.step().is_none() {
+            world.list_everything();
+        }
+    }
+    for _ in 0..5 {
+        for world in [&mut *first, &mut *second] {
+            world.list_everything();
+            world.settle();
+        }
+    }
+}
