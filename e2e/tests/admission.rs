@@ -1,7 +1,5 @@
 //! What the API server refuses at `kubectl apply`, and with which sentence.
 
-#![expect(clippy::expect_used, reason = "what a test cannot do without ends it")]
-
 use bellwether_e2e::Lab;
 
 /// What is refused: why in our words, the spec, and a part of the sentence.

@@ -53,27 +53,7 @@ impl State {
             ),
             Err(error) => (false, reason::INVALID, error.to_string()),
         };
-        let overlaps: Vec<String> = self
-            .allocator
-            .overlaps()
-            .iter()
-            .filter(|overlap| overlap.older == *name || overlap.younger == *name)
-            .map(|overlap| {
-                let ranges: Vec<String> = overlap.ranges.iter().map(ToString::to_string).collect();
-                let ranges = ranges.join(", ");
-                if overlap.older == *name {
-                    format!(
-                        "pool {} has {ranges} too; this one is older and gives them",
-                        overlap.younger
-                    )
-                } else {
-                    format!(
-                        "pool {} has {ranges} too; it is older and gives them",
-                        overlap.older
-                    )
-                }
-            })
-            .collect();
+        let overlaps = self.overlaps_of(name);
         let (overlap_reason, overlap_message) = if overlaps.is_empty() {
             (
                 reason::NO_OVERLAP,
@@ -144,5 +124,23 @@ impl State {
             pool: name.clone(),
             status,
         })
+    }
+    /// A sentence for each other pool that has addresses of this one.
+    fn overlaps_of(&self, name: &PoolName) -> Vec<String> {
+        let overlaps = self.allocator.overlaps().iter();
+        overlaps
+            .filter(|overlap| overlap.older == *name || overlap.younger == *name)
+            .map(|overlap| {
+                let ranges: Vec<String> = overlap.ranges.iter().map(ToString::to_string).collect();
+                let ranges = ranges.join(", ");
+                if overlap.older == *name {
+                    let other = &overlap.younger;
+                    format!("pool {other} has {ranges} too; this one is older and gives them")
+                } else {
+                    let other = &overlap.older;
+                    format!("pool {other} has {ranges} too; it is older and gives them")
+                }
+            })
+            .collect()
     }
 }

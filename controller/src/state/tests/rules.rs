@@ -62,7 +62,7 @@ fn a_service_that_needs_no_address_any_more_is_tidied_up() {
 fn a_service_of_another_class_is_left_alone() {
     let mut world = ready_world();
     world.change_service("web", |service| {
-        service.class = Some("other.example/lb".to_owned())
+        service.class = Some("other.example/lb".to_owned());
     });
     assert_eq!(world.settle(), [""; 0]);
 }
