@@ -18,7 +18,8 @@ demo: build ## Show it: a real Kubernetes, an address, traffic, a failover (KEEP
 
 test: build ## Run all tests: unit, properties, real frames, end to end in the lab
 	$(LAB) build
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --exclude bellwether-e2e
+	$(CARGO) test --package bellwether-e2e -- --test-threads=1
 
 lint: $(DENY) ## Check formatting, lints, licences and dependencies
 	$(CARGO) fmt --all --check

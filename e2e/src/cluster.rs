@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{Event, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Child;
 
@@ -20,6 +21,64 @@ use crate::probe::Report;
 
 /// How long is waited for something that takes the cluster a moment.
 pub const MOMENT: Duration = Duration::from_secs(15);
+
+/// A pool of 16 IPv4 and 4096 IPv6 addresses of the LAN, and an advertisement of all pools.
+pub const LAN_POOL: &str = "\
+apiVersion: bellwether.dev/v1beta1
+kind: IPAddressPool
+metadata: {name: lan}
+spec:
+  addresses: [192.0.2.128/28, '2001:db8:0:1::1000/116']
+---
+apiVersion: bellwether.dev/v1beta1
+kind: L2Advertisement
+metadata: {name: all}
+spec: {}
+";
+
+/// A Deployment `web` of three pods on port 80.
+pub const WEB: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: web, image: web, ports: [{containerPort: 80}]}
+";
+
+/// A Service of type LoadBalancer in front of `web`, with these annotations and further fields of
+/// the spec, both in YAML's flow style: `a: b, c: d`.
+#[must_use]
+pub fn load_balancer(name: &str, annotations: &str, spec: &str) -> String {
+    let rest = if spec.is_empty() {
+        String::new()
+    } else {
+        format!(", {spec}")
+    };
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, annotations: {{{annotations}}}}}\n\
+         spec: {{type: LoadBalancer, selector: {{app: web}}, ports: [{{name: tcp, port: 80}}, \
+         {{name: udp, protocol: UDP, port: 80}}]{rest}}}\n"
+    )
+}
+
+/// A write to the API server, from its audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditedWrite {
+    /// Who wrote: the ServiceAccount's name.
+    pub by: String,
+    /// `create`, `update`, `patch` or `delete`.
+    pub verb: String,
+    /// The plural name of the kind, with the subresource.
+    pub resource: String,
+    /// The name of the object.
+    pub name: String,
+}
 
 /// A probe that runs on a host of the lab.
 pub struct RunningProbe(Child);
@@ -251,6 +310,17 @@ impl Lab {
         Ok(events.items.into_iter().map(text).collect())
     }
 
+    /// What the product has written since the lab came up, Leases apart, in order.
+    pub fn product_writes(&self) -> Result<Vec<AuditedWrite>> {
+        let path = self.folder().audit_log();
+        let text =
+            std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+        let lines = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(lines.filter_map(|entry| product_write(&entry)).collect())
+    }
+
     /// A pool.
     pub async fn pool(&self, name: &str) -> Result<IPAddressPool> {
         let api: Api<IPAddressPool> = Api::all(self.client());
@@ -266,6 +336,29 @@ impl Lab {
             .await
             .context(|| format!("cannot read Speaker {node}"))
     }
+}
+
+fn product_write(entry: &Value) -> Option<AuditedWrite> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let by = entry["user"]["username"]
+        .as_str()?
+        .strip_prefix("system:serviceaccount:bellwether-system:")?;
+    let verb = text(&entry["verb"]);
+    let object = &entry["objectRef"];
+    let mut resource = text(&object["resource"]);
+    if resource == "leases" || !["create", "update", "patch", "delete"].contains(&verb.as_str()) {
+        return None;
+    }
+    if let Some(part) = object["subresource"].as_str() {
+        resource = format!("{resource}/{part}");
+    }
+    let name = text(&object["name"]);
+    Some(AuditedWrite {
+        by: by.to_owned(),
+        verb,
+        resource,
+        name,
+    })
 }
 
 /// The addresses that a Service shows.
