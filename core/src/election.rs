@@ -30,13 +30,15 @@ impl Term {
     }
 }
 
-/// Who announced an address according to its Announcement.
+/// The claim that the Announcement of an address records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
-    /// The node.
-    pub node: NodeName,
-    /// The term of its claim.
+    /// The node that announces the address or, if the claim does not stand, announced it last.
+    pub node: Option<NodeName>,
+    /// The term of the claim.
     pub term: Term,
+    /// Whether it stands: not if the node has said that it does not announce the address any more.
+    pub stands: bool,
 }
 
 /// What the election is told.
@@ -48,7 +50,7 @@ pub enum Input {
         address: IpAddr,
         /// The nodes.
         candidates: Vec<Candidate>,
-        /// Who announced it last.
+        /// The last claim that is known.
         recorded: Option<Recorded>,
     },
     /// Nobody may announce the address any more.
@@ -197,6 +199,10 @@ impl FirstCandidate {
             return;
         };
         let owned = match self.owned.get(&address) {
+            // Another node has claimed it since, and goes behind this one.
+            Some(owned) if is_outdone(owned, recorded.as_ref(), &self.node) => {
+                self.claim(address, first.interfaces, recorded)
+            }
             Some(owned) if owned.interfaces == first.interfaces => return,
             Some(owned) => Owned {
                 interfaces: first.interfaces,
@@ -213,8 +219,10 @@ impl FirstCandidate {
     fn claim(&self, address: IpAddr, interfaces: Interfaces, recorded: Option<Recorded>) -> Owned {
         let (term, previous) = match recorded {
             None => (Term::default().next(), None),
-            Some(recorded) if recorded.node == self.node => (recorded.term, None),
-            Some(recorded) => (recorded.term.next(), Some(recorded.node)),
+            Some(recorded) if recorded.stands && recorded.node.as_ref() == Some(&self.node) => {
+                (recorded.term, None)
+            }
+            Some(recorded) => (recorded.term.next(), recorded.node),
         };
         Owned {
             address,
@@ -230,6 +238,13 @@ impl FirstCandidate {
             self.outputs.push_back(Output::Release { address, reason });
         }
     }
+}
+
+/// Whether a claim of another node is recorded that stands and is no earlier than this one.
+fn is_outdone(owned: &Owned, recorded: Option<&Recorded>, node: &NodeName) -> bool {
+    recorded.is_some_and(|recorded| {
+        recorded.stands && recorded.node.as_ref() != Some(node) && recorded.term >= owned.term
+    })
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::filter::{cover_ipv4, cover_ipv6};
 pub struct Assignment {
     /// The nodes, best first.
     pub candidates: Vec<Candidate>,
-    /// Who announced it last, according to the Announcement.
+    /// The last claim, as the Announcement records it.
     pub recorded: Option<Recorded>,
 }
 
@@ -108,8 +108,9 @@ mod tests {
         Arc::new(Assignment {
             candidates: Vec::new(),
             recorded: term.map(|term| Recorded {
-                node: "a".into(),
+                node: Some("a".into()),
                 term: bellwether_core::election::Term(term),
+                stands: true,
             }),
         })
     }

@@ -6,9 +6,12 @@
 
 pub mod assignments;
 pub mod clock;
+pub mod facts;
 pub mod filter;
 mod groups;
 pub mod l2;
 pub mod links;
 pub mod metrics;
+pub mod reporter;
 pub mod socket;
+pub mod view;

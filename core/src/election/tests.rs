@@ -26,8 +26,21 @@ fn recorded(names: &[&str], node: &str, term: u64) -> Input {
         address: ADDRESS,
         candidates: candidates(names),
         recorded: Some(Recorded {
-            node: node.into(),
+            node: Some(node.into()),
             term: Term(term),
+            stands: true,
+        }),
+    }
+}
+
+fn released(names: &[&str], node: Option<&str>, term: u64) -> Input {
+    Input::Assign {
+        address: ADDRESS,
+        candidates: candidates(names),
+        recorded: Some(Recorded {
+            node: node.map(Into::into),
+            term: Term(term),
+            stands: false,
         }),
     }
 }
@@ -98,8 +111,28 @@ fn a_claim_comes_after_the_recorded_one() {
 }
 
 #[test]
+fn a_later_claim_of_a_node_that_goes_behind_is_answered_by_a_later_one() {
+    let inputs = [assign(&["a", "b"]), recorded(&["a", "b"], "b", 1)];
+    assert_eq!(decisions(inputs), [owned(1, None), owned(2, Some("b"))]);
+    // An earlier one is what was there before.
+    let inputs = [recorded(&["a"], "b", 4), recorded(&["a"], "b", 4)];
+    assert_eq!(decisions(inputs), [owned(5, Some("b"))]);
+}
+
+#[test]
 fn a_node_that_restarts_goes_on_with_its_claim() {
     assert_eq!(decisions([recorded(&["a"], "a", 4)]), [owned(4, None)]);
+}
+
+#[test]
+fn a_claim_that_does_not_stand_is_followed_by_a_new_one_and_outdoes_none() {
+    assert_eq!(
+        decisions([released(&["a"], Some("a"), 4)]),
+        [owned(5, Some("a"))]
+    );
+    assert_eq!(decisions([released(&["a"], None, 4)]), [owned(5, None)]);
+    let inputs = [assign(&["a"]), released(&["a"], Some("b"), 9)];
+    assert_eq!(decisions(inputs), [owned(1, None)]);
 }
 
 #[test]

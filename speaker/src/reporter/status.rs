@@ -1,0 +1,250 @@
+//! What the status of an Announcement and of a Speaker should say.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use bellwether_core::election::{Owned, ReleaseReason};
+use bellwether_core::link::{Link, Links};
+use bellwether_core::name::{LinkName, NodeName};
+use bellwether_core::placement::Interfaces;
+use bellwether_crds::announcement::{AnnouncedInterface, AnnouncementStatus};
+use bellwether_crds::condition::{ANNOUNCED, CONFLICT, READY};
+use bellwether_crds::speaker::{SpeakerLink, SpeakerStatus};
+use bellwether_daemon::VERSION;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
+use k8s_openapi::jiff::Timestamp;
+
+use super::claims::Claim;
+
+/// On a Speaker: it listens on a link.
+const LISTENING: &str = "Listening";
+/// Nothing on the node can carry the announcement.
+const NO_LINK: &str = "NoLink";
+/// A link has nothing at its other end.
+const NO_CARRIER: &str = "NoCarrier";
+/// A link has no IPv6 address to announce from.
+const NO_LINK_LOCAL: &str = "NoLinkLocalAddress";
+/// The speaker cannot open its sockets on a link.
+const CANNOT_LISTEN: &str = "CannotListen";
+/// The speaker ends.
+const STOPPING: &str = "Stopping";
+/// Another station uses the address too.
+const FOREIGN_STATION: &str = "ForeignStation";
+
+/// What the node is like.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Surroundings {
+    /// The links that can carry announcements.
+    pub links: Links,
+    /// Those on which the speaker cannot listen, and why.
+    pub closed: BTreeMap<LinkName, String>,
+}
+
+/// Why something cannot be announced: a reason and a sentence.
+type Problem = (&'static str, String);
+
+impl Surroundings {
+    /// The links on which `owned` is announced, or why it is on none.
+    fn places(&self, node: &NodeName, owned: &Owned) -> Result<Vec<AnnouncedInterface>, Problem> {
+        let mut places = Vec::new();
+        let mut problem = None;
+        for index in self.links.announcing(owned.address, &owned.interfaces) {
+            let Some(link) = self.links.get(index) else {
+                continue;
+            };
+            match self.obstacle(node, owned.address, link) {
+                Some(obstacle) => problem = problem.or(Some(obstacle)),
+                None => places.push(AnnouncedInterface {
+                    name: link.name.to_string(),
+                    mac: link.mac.to_string(),
+                }),
+            }
+        }
+        if places.is_empty() {
+            return Err(problem.unwrap_or_else(|| no_link(node, &owned.interfaces)));
+        }
+        places.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(places)
+    }
+
+    /// Why `address` cannot be announced on `link`, if it cannot.
+    fn obstacle(&self, node: &NodeName, address: IpAddr, link: &Link) -> Option<Problem> {
+        let name = &link.name;
+        if let Some(error) = self.closed.get(name) {
+            let text = format!("{node} cannot listen on its link {name}: {error}");
+            return Some((CANNOT_LISTEN, text));
+        }
+        if !link.carrier {
+            let text = format!(
+                "the link {name} of {node} has no carrier: check its cable and switch port"
+            );
+            return Some((NO_CARRIER, text));
+        }
+        if address.is_ipv6() && link.link_local.is_none() {
+            let text = format!(
+                "the link {name} of {node} has no usable IPv6 link-local address to announce \
+                 from: enable IPv6 on it"
+            );
+            return Some((NO_LINK_LOCAL, text));
+        }
+        None
+    }
+}
+
+fn no_link(node: &NodeName, interfaces: &Interfaces) -> Problem {
+    let text = match interfaces {
+        Interfaces::All => format!(
+            "{node} has no link that can carry announcements: see --exclude-interfaces of its \
+             speaker"
+        ),
+        Interfaces::Named(names) => {
+            let names: Vec<&str> = names.iter().map(LinkName::as_str).collect();
+            let names = names.join(", ");
+            format!(
+                "{node} has none of the links {names}: name one that kubectl get speaker {node} \
+                 shows in the interfaces of the L2Advertisement"
+            )
+        }
+    };
+    (NO_LINK, text)
+}
+
+/// The status of an address that `node` owns; `old` is what it says now.
+pub(super) fn owned(
+    node: &NodeName,
+    claim: &Claim,
+    surroundings: &Surroundings,
+    old: &AnnouncementStatus,
+    now: Timestamp,
+) -> AnnouncementStatus {
+    let owned = &claim.owned;
+    let term = i64::try_from(owned.term.0).unwrap_or(i64::MAX);
+    // After a restart the claim goes on, and with it what was known of its beginning.
+    let goes_on = old.node.as_deref() == Some(node.as_str()) && old.term == Some(term);
+    let previous_node = if goes_on {
+        old.previous_node.clone()
+    } else {
+        owned.previous.as_ref().map(ToString::to_string)
+    };
+    let places = surroundings.places(node, owned);
+    let announced = match &places {
+        Ok(places) => {
+            let names: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
+            let text = format!("{node} announces it on {}", names.join(", "));
+            condition(ANNOUNCED, true, &owned.reason.to_string(), text)
+        }
+        Err((reason, text)) => condition(ANNOUNCED, false, reason, text.clone()),
+    };
+    let foreign = claim.conflict.map(|mac| {
+        let text = format!(
+            "the station {mac} uses this address too: take it off that station, or exclude it \
+             from the pool"
+        );
+        condition(CONFLICT, true, FOREIGN_STATION, text)
+    });
+    let mut status = AnnouncementStatus {
+        term: Some(term),
+        previous_node,
+        conditions: [Some(announced), foreign].into_iter().flatten().collect(),
+        ..AnnouncementStatus::default()
+    };
+    if let Ok(places) = places {
+        status.node = Some(node.to_string());
+        status.interfaces = places;
+        status.since = old
+            .since
+            .clone()
+            .filter(|_| goes_on)
+            .or(Some(MicroTime(claim.since)));
+        status.reason = Some(owned.reason.to_string());
+    }
+    keep_times(&mut status.conditions, &old.conditions, now);
+    status
+}
+
+/// The status of an address that `node` announces no more, and nobody else yet.
+pub(super) fn released(
+    node: &NodeName,
+    reason: ReleaseReason,
+    old: &AnnouncementStatus,
+    now: Timestamp,
+) -> AnnouncementStatus {
+    let text = match reason {
+        ReleaseReason::Stopping => format!("the speaker of {node} has stopped"),
+        _ => format!("{node} may not announce it any more, and no other node does yet"),
+    };
+    let mut status = AnnouncementStatus {
+        term: old.term,
+        previous_node: Some(node.to_string()),
+        conditions: vec![condition(ANNOUNCED, false, &reason.to_string(), text)],
+        ..AnnouncementStatus::default()
+    };
+    keep_times(&mut status.conditions, &old.conditions, now);
+    status
+}
+
+/// The status of the node's Speaker.
+pub(super) fn speaker(
+    node: &NodeName,
+    surroundings: &Surroundings,
+    stopping: bool,
+    old: &SpeakerStatus,
+    now: Timestamp,
+) -> SpeakerStatus {
+    let links: Vec<SpeakerLink> = surroundings
+        .links
+        .iter()
+        .map(|(_, link)| SpeakerLink {
+            name: link.name.to_string(),
+            mac: link.mac.to_string(),
+            carrier: link.carrier,
+            subnets: link.networks.iter().map(ToString::to_string).collect(),
+        })
+        .collect();
+    let ready = if stopping {
+        let text = format!("the speaker of {node} has stopped");
+        condition(READY, false, STOPPING, text)
+    } else if let Some((name, error)) = surroundings.closed.first_key_value() {
+        let text = format!("{node} cannot listen on its link {name}: {error}");
+        condition(READY, false, CANNOT_LISTEN, text)
+    } else if links.is_empty() {
+        let (reason, text) = no_link(node, &Interfaces::All);
+        condition(READY, false, reason, text)
+    } else {
+        let names: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
+        let text = format!("listening on {}", names.join(", "));
+        condition(READY, true, LISTENING, text)
+    };
+    let mut status = SpeakerStatus {
+        links,
+        version: Some(VERSION.to_owned()),
+        conditions: vec![ready],
+    };
+    keep_times(&mut status.conditions, &old.conditions, now);
+    status
+}
+
+fn condition(kind: &str, holds: bool, reason: &str, message: String) -> Condition {
+    Condition {
+        type_: kind.to_owned(),
+        status: if holds { "True" } else { "False" }.to_owned(),
+        reason: reason.to_owned(),
+        message,
+        last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        observed_generation: None,
+    }
+}
+
+/// A condition whose status is as it was has had it since then; another has it since `now`.
+fn keep_times(conditions: &mut [Condition], old: &[Condition], now: Timestamp) {
+    for condition in conditions {
+        let same = old
+            .iter()
+            .find(|old| old.type_ == condition.type_ && old.status == condition.status);
+        condition.last_transition_time = match same {
+            Some(old) => old.last_transition_time.clone(),
+            // Kubernetes keeps it to the second.
+            None => Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
+        };
+    }
+}
