@@ -1,8 +1,8 @@
 //! The lab plays kubelet: it registers the nodes, renews their Leases, and runs a process behind
 //! every pod that is bound to one of them.
 //!
-//! A node that is crashed or paused is not played any more, so that the control plane sees it fail
-//! as it would see a real one fail.
+//! A node that has no power, or cannot reach the API server, is not played any more, so that the
+//! control plane sees it fail as it would see a real one fail.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -35,12 +35,43 @@ const RENEWAL: Duration = Duration::from_secs(2);
 pub struct Kubelet {
     /// The node.
     pub host: Host,
-    /// Whether it is up. While it is not, nothing is done.
-    pub up: Arc<AtomicBool>,
+    /// How it is. Pods run as long as there is power; the API server hears of the node as long as
+    /// its kubelet can reach it.
+    pub health: NodeHealth,
     /// A client with all rights.
     pub client: Client,
     /// Where pods log.
     pub logs: PathBuf,
+}
+
+/// How a node is. Clones share it.
+#[derive(Clone, Debug)]
+pub struct NodeHealth(Arc<[AtomicBool; 2]>);
+
+impl NodeHealth {
+    /// A node that is well.
+    #[must_use]
+    pub fn well() -> Self {
+        Self(Arc::new([true, true].map(AtomicBool::new)))
+    }
+
+    /// Whether it has power.
+    pub fn set_power(&self, on: bool) {
+        self.0[0].store(on, Ordering::Relaxed);
+    }
+
+    /// Whether its kubelet runs and reaches the API server.
+    pub fn set_connected(&self, on: bool) {
+        self.0[1].store(on, Ordering::Relaxed);
+    }
+
+    fn has_power(&self) -> bool {
+        self.0[0].load(Ordering::Relaxed)
+    }
+
+    fn is_connected(&self) -> bool {
+        self.has_power() && self.0[1].load(Ordering::Relaxed)
+    }
 }
 
 /// A pod that runs.
@@ -56,7 +87,7 @@ impl Kubelet {
     pub async fn run(self) {
         let heartbeat = async {
             loop {
-                if self.up.load(Ordering::Relaxed)
+                if self.health.is_connected()
                     && let Err(error) = self.beat().await
                 {
                     eprintln!("{}: {error}", self.host.name);
@@ -163,9 +194,11 @@ impl Kubelet {
                 Some(Ok(Event::InitDone)) | None => {}
                 Some(Err(error)) => eprintln!("{}: {error}", self.host.name),
             }
-            if !self.up.load(Ordering::Relaxed) {
-                // Power is off: what ran here is gone.
+            if !self.health.has_power() {
+                // What ran here is gone.
                 running.clear();
+            }
+            if !self.health.is_connected() {
                 continue;
             }
             if let Err(error) = self.converge(&wanted, &mut running).await {

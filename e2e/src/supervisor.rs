@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
@@ -20,7 +18,7 @@ use crate::control::{
 use crate::control_plane::{ControlPlane, wait_ready};
 use crate::error::{Context, Error, Result};
 use crate::keeper::stdin_until_closed;
-use crate::kubelet::Kubelet;
+use crate::kubelet::{Kubelet, NodeHealth};
 use crate::lab::{LabOptions, wait_for};
 use crate::network::{API_PORT, Topology, run as run_to_end};
 use crate::process::{Program, Running};
@@ -73,7 +71,7 @@ async fn bring_up_and_serve(orders: Orders) -> Result<()> {
         topology,
         programs: BTreeMap::new(),
         faults: BTreeMap::new(),
-        up: BTreeMap::new(),
+        health: BTreeMap::new(),
     };
     lab.start(control_plane.etcd()?)?;
     lab.start(control_plane.apiserver(&folder)?)?;
@@ -171,8 +169,8 @@ struct Supervisor {
     programs: BTreeMap<String, (Program, Option<Running>)>,
     /// What was done to each node and not healed.
     faults: BTreeMap<String, Vec<Fault>>,
-    /// Whether each node's kubelet is played.
-    up: BTreeMap<String, Arc<AtomicBool>>,
+    /// How each node is.
+    health: BTreeMap<String, NodeHealth>,
 }
 
 impl Supervisor {
@@ -192,11 +190,11 @@ impl Supervisor {
         let nodes: Vec<_> = self.topology.nodes().cloned().collect();
         for host in nodes {
             self.start(control_plane.proxy(&host, options)?)?;
-            let up = Arc::new(AtomicBool::new(true));
-            self.up.insert(host.name.clone(), up.clone());
+            let health = NodeHealth::well();
+            self.health.insert(host.name.clone(), health.clone());
             let kubelet = Kubelet {
                 host,
-                up,
+                health,
                 client: client.clone(),
                 logs: self.folder.logs(),
             };
@@ -311,17 +309,27 @@ impl Supervisor {
 
     async fn fault(&mut self, node: &str, fault: Fault) -> Result<Response> {
         let host = self.topology.host(node)?.clone();
+        let health = self.health.get(node).cloned().ok_or_else(|| {
+            Error::Refused(format!(
+                "{node} is no node of the cluster, so it cannot be broken"
+            ))
+        })?;
         match fault {
-            Fault::Cut(network) => self.plug(&host.port_names(network), false).await?,
+            Fault::Cut(network) => {
+                if network != Network::Lan {
+                    health.set_connected(false);
+                }
+                self.plug(&host.port_names(network), false).await?;
+            }
             Fault::Crash => {
-                self.set_up(node, false);
+                health.set_power(false);
                 self.plug(&host.port_names(Network::Both), false).await?;
                 for name in self.programs_on(node) {
                     self.act(&name, Action::Kill).await?;
                 }
             }
             Fault::Pause => {
-                self.set_up(node, false);
+                health.set_connected(false);
                 for name in self.programs_on(node) {
                     self.act(&name, Action::Pause).await?;
                 }
@@ -332,7 +340,8 @@ impl Supervisor {
                     self.act(&name, Action::Resume).await?;
                     self.act(&name, Action::Start).await?;
                 }
-                self.set_up(node, true);
+                health.set_power(true);
+                health.set_connected(true);
                 self.wait_for_carrier(node).await?;
             }
         }
@@ -342,12 +351,6 @@ impl Supervisor {
             fault => faults.push(fault),
         }
         Ok(Response::Done)
-    }
-
-    fn set_up(&self, node: &str, up: bool) {
-        if let Some(flag) = self.up.get(node) {
-            flag.store(up, Ordering::Relaxed);
-        }
     }
 
     fn programs_on(&self, node: &str) -> Vec<String> {

@@ -25,7 +25,7 @@ pub struct Cli {
 /// What the program does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run as the speaker of a node; needs the capability NET_RAW in the node's network
+    /// Run as the speaker of a node; needs the capability `NET_RAW` in the node's network
     Run(RunOptions),
 }
 

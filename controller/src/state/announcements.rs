@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use bellwether_core::name::{LinkName, NodeName, ServiceName};
-use bellwether_core::placement::{AdvertisedNode, Interfaces, candidates};
+use bellwether_core::placement::{AdvertisedNode, Candidate, Interfaces, candidates};
 use bellwether_core::sharing::Backend;
 use bellwether_crds::announcement::{AnnouncementSpec, ServiceReference};
 use bellwether_crds::l2advertisement::AdvertisementNode;
@@ -185,7 +185,8 @@ impl State {
             );
             return Some((reason::NO_READY_ENDPOINT, message));
         }
-        if self.candidates(spec) == 0 {
+        let candidates = self.candidates(spec);
+        if candidates.is_empty() {
             let message = format!(
                 "no node may announce {address}: see the nodes of L2Advertisement {} and kubectl \
                  get speakers",
@@ -193,15 +194,19 @@ impl State {
             );
             return Some((reason::NO_ELIGIBLE_NODE, message));
         }
-        if facts.node.is_none() {
-            let message = format!("no speaker has said yet that it announces {address}");
-            return Some((reason::WAITING_FOR_SPEAKER, message));
-        }
-        None
+        // A node that may not announce it any more may be dead, and its word too old to count.
+        let is_announced = facts
+            .node
+            .as_ref()
+            .is_some_and(|node| candidates.iter().any(|one| one.node == *node));
+        (!is_announced).then(|| {
+            let message = format!("no node that may announce {address} has said yet that it does");
+            (reason::WAITING_FOR_SPEAKER, message)
+        })
     }
 
-    /// How many nodes may announce, by the same rule as the speakers'.
-    fn candidates(&self, spec: &AnnouncementSpec) -> usize {
+    /// The nodes that may announce, by the same rule as the speakers'.
+    fn candidates(&self, spec: &AnnouncementSpec) -> Vec<Candidate> {
         let advertised: Vec<Vec<AdvertisedNode>> = spec
             .advertisements
             .iter()
@@ -218,7 +223,7 @@ impl State {
                 .is_some_and(|facts| facts.spec.eligible)
         };
         let lists = advertised.iter().map(Vec::as_slice);
-        candidates(spec.address, lists, only_nodes.as_ref(), is_eligible).len()
+        candidates(spec.address, lists, only_nodes.as_ref(), is_eligible)
     }
 }
 

@@ -168,6 +168,22 @@ fn what_makes_a_node_ineligible() {
 }
 
 #[test]
+fn the_word_of_a_node_that_may_not_announce_any_more_does_not_count() {
+    let mut world = ready_world();
+    world.service("web");
+    world.settle();
+    world.announce_all("a");
+    world.settle();
+    assert_eq!(world.conditions("web"), ["Allocated", "Announced"]);
+    world.change_node("a", |node| node.is_ready = false);
+    world.settle();
+    assert_eq!(world.conditions("web"), ["Allocated", "WaitingForSpeaker"]);
+    world.announce_all("b");
+    world.settle();
+    assert_eq!(world.conditions("web"), ["Allocated", "Announced"]);
+}
+
+#[test]
 fn when_no_node_is_ready_the_control_plane_has_lost_sight_and_nothing_is_withdrawn() {
     let mut world = ready_world();
     world.change_node("a", |node| node.is_ready = false);
