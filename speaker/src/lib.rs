@@ -1,11 +1,24 @@
 //! The speaker: the daemon on each node that announces addresses on the local network.
 //!
-//! It watches the API and the kernel, and hands what they say, as immutable snapshots, to one OS
-//! thread that answers ARP and NDP and sends announcements. What that thread decides is decided in
-//! `bellwether-core`; here is the IO around it.
+//! ```text
+//!   API server --watch--> facts --> view --Assignments--> l2 --> frames
+//!       ^                   |                              |
+//!       +----- writer <-- reporter <-------reports---------+
+//!                           ^                              ^
+//!                         links (netlink) -----------------+
+//! ```
+//!
+//! - [`facts`]: the little that is kept of each object; [`view`]: what follows from them.
+//! - [`l2`]: one OS thread that answers ARP and NDP and sends announcements. What it decides is
+//!   decided in `bellwether_core`: `election`, `announcer`, `responder`.
+//! - [`socket`], [`filter`]: frames in and out, and which of them wake the thread.
+//! - [`links`]: what the kernel tells of the node's links.
+//! - [`reporter`]: what the node says of itself; [`writer`] writes it.
+//! - [`desk`]: the task that moves all this; [`run`]: every thread, task and channel by name.
 
 pub mod assignments;
 pub mod clock;
+pub mod desk;
 pub mod facts;
 pub mod filter;
 mod groups;
@@ -17,4 +30,4 @@ pub mod reporter;
 pub mod run;
 pub mod socket;
 pub mod view;
-mod writer;
+pub mod writer;

@@ -3,16 +3,19 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bellwether_core::announcer;
+use bellwether_core::name::NodeName;
 use bellwether_core::pool::parse_duration;
 use bellwether_daemon::client::ClientOptions;
 use bellwether_daemon::telemetry::LogOptions;
 use clap::{Args, Parser, Subcommand};
+use regex::{Regex, RegexSet};
 
 /// Links that are the node's own affair or its pods': no client is on them.
-const NOT_THE_LAN: &str = "^lo$,^docker.*,^cbr.*,^dummy.*,^virbr.*,^lxcbr.*,^veth.*,^cali.*,^tunl.*,\
-                           ^flannel.*,^kube-ipvs.*,^cni.*,^nodelocaldns.*,^lxc.*,^cilium.*";
+const EXCLUDED: &str = "^lo$,^docker.*,^cbr.*,^dummy.*,^virbr.*,^lxcbr.*,^veth.*,^cali.*,^tunl.*,\
+                        ^flannel.*,^kube-ipvs.*,^cni.*,^nodelocaldns.*,^lxc.*,^cilium.*";
 
-/// Announces addresses on the local network by ARP and NDP. Runs on every node.
+/// Announces the addresses of Services on the local network, by ARP and NDP.
 #[derive(Debug, Parser)]
 #[command(name = "bellwether-speaker", version = bellwether_daemon::VERSION)]
 #[command(arg_required_else_help = true, max_term_width = 100)]
@@ -25,35 +28,48 @@ pub struct Cli {
 /// What the program does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run as the speaker of a node; needs the capability `NET_RAW` in the node's network
+    /// Run as the speaker of a node; needs the capability NET_RAW in the node's network
     Run(RunOptions),
 }
 
 /// How a speaker runs.
 #[derive(Debug, Args)]
 pub struct RunOptions {
-    /// The node that it runs on, as Kubernetes calls it
-    #[arg(long, env = "BELLWETHER_NODE_NAME", value_name = "NAME")]
-    pub node_name: String,
+    /// The name of the Node that it runs on
+    #[arg(long, env = "BELLWETHER_NODE_NAME", value_name = "NAME", value_parser = node_name)]
+    pub node_name: NodeName,
 
-    /// Links on which nothing is announced: regular expressions with commas between
+    /// Links that never carry announcements: regular expressions over their names, separated by
+    /// commas
     #[arg(
-        long, env = "BELLWETHER_EXCLUDE_INTERFACES", value_name = "REGEX,…",
-        value_delimiter = ',', default_value = NOT_THE_LAN, help_heading = "Announcing"
+        long,
+        env = "BELLWETHER_EXCLUDE_INTERFACES",
+        value_name = "REGEX",
+        value_delimiter = ',',
+        default_value = EXCLUDED,
+        help_heading = "Announcing"
     )]
-    pub exclude_interfaces: Vec<String>,
+    pub exclude_interfaces: Vec<Regex>,
 
-    /// How often an address is announced again at rest, on average; 0s is never
+    /// How often an address is announced again at rest, on average; 0s for never
     #[arg(
-        long, env = "BELLWETHER_REFRESH", value_name = "DURATION", default_value = "1m",
-        value_parser = parse_duration, help_heading = "Announcing"
+        long,
+        env = "BELLWETHER_REFRESH",
+        value_name = "DURATION",
+        default_value = "1m",
+        value_parser = parse_duration,
+        help_heading = "Announcing"
     )]
     pub refresh: Duration,
 
-    /// How many announcements go out per second at most, in the long run
+    /// How many frames may announce addresses per second
     #[arg(
-        long, env = "BELLWETHER_FRAMES_PER_SECOND", value_name = "N", default_value_t = 20_000,
-        value_parser = clap::value_parser!(u32).range(1..), help_heading = "Announcing"
+        long,
+        env = "BELLWETHER_FRAMES_PER_SECOND",
+        value_name = "N",
+        default_value_t = announcer::Config::default().frames_per_second,
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Announcing"
     )]
     pub frames_per_second: u32,
 
@@ -84,4 +100,86 @@ pub struct RunOptions {
     /// How to log.
     #[command(flatten)]
     pub log: LogOptions,
+}
+
+impl RunOptions {
+    /// When and how fast to announce.
+    #[must_use]
+    pub fn announcer(&self) -> announcer::Config {
+        announcer::Config {
+            refresh: self.refresh,
+            frames_per_second: self.frames_per_second,
+            ..announcer::Config::default()
+        }
+    }
+
+    /// The names of links that never carry announcements.
+    pub fn excluded(&self) -> Result<RegexSet, regex::Error> {
+        RegexSet::new(self.exclude_interfaces.iter().map(Regex::as_str))
+    }
+}
+
+fn node_name(text: &str) -> Result<NodeName, &'static str> {
+    if text.is_empty() {
+        return Err("name the Node that the speaker runs on");
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn run(arguments: &[&str]) -> Result<RunOptions, clap::Error> {
+        let all = ["bellwether-speaker", "run", "--node-name=a"].iter();
+        let Command::Run(options) = Cli::try_parse_from(all.chain(arguments))?.command;
+        Ok(options)
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_announcer() {
+        let options = run(&[]).expect("options");
+        assert_eq!(options.announcer(), announcer::Config::default());
+        let never = run(&["--refresh=0s"]).expect("options").announcer();
+        assert!(never.refresh.is_zero());
+    }
+
+    #[test]
+    fn links_of_containers_are_excluded_and_those_of_the_machine_are_not() {
+        let excluded = run(&[]).expect("options").excluded().expect("a set");
+        for name in ["lo", "veth12ab", "docker0", "cali123", "kube-ipvs0", "cni0"] {
+            assert!(excluded.is_match(name), "{name}");
+        }
+        for name in ["eth0", "enp3s0", "bond0", "br0", "vlan7", "wlan0", "lan"] {
+            assert!(!excluded.is_match(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_ones_own_takes_the_place_of_the_default() {
+        let options = run(&["--exclude-interfaces=^mgmt,^x$"]).expect("options");
+        let excluded = options.excluded().expect("a set");
+        assert!(excluded.is_match("mgmt0") && excluded.is_match("x"));
+        assert!(!excluded.is_match("docker0"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for wrong in [
+            "--exclude-interfaces=(",
+            "--frames-per-second=0",
+            "--refresh=soon",
+            "--node-name=",
+            "--no-such-flag",
+        ] {
+            assert!(run(&[wrong]).is_err(), "{wrong}");
+        }
+    }
 }

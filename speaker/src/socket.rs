@@ -21,6 +21,31 @@ use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 
 use crate::filter::Instruction;
 
+/// The speaker must not use packet sockets.
+#[derive(Debug, thiserror::Error)]
+pub enum PermissionError {
+    /// For want of the capability.
+    #[error(
+        "frames cannot be sent without the capability NET_RAW: run as root, or add NET_RAW to \
+         securityContext.capabilities of the container"
+    )]
+    Missing,
+    /// For another reason.
+    #[error("packet sockets cannot be opened: {0}")]
+    Other(io::Error),
+}
+
+/// Whether packet sockets can be opened.
+pub fn check_permission() -> Result<(), PermissionError> {
+    match Socket::new_raw(Domain::PACKET, Type::RAW.cloexec(), Some(Protocol::from(0))) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(PermissionError::Missing)
+        }
+        Err(error) => Err(PermissionError::Other(error)),
+    }
+}
+
 /// A socket for the frames of one `EtherType` on one link.
 #[derive(Debug)]
 pub struct PacketSocket {

@@ -63,6 +63,8 @@ pub struct View {
     stale: BTreeSet<IpAddr>,
     /// Something has changed since the last assignments were taken.
     changed: bool,
+    /// Assignments have been made at least once.
+    made: bool,
 }
 
 impl View {
@@ -78,6 +80,7 @@ impl View {
             assigned: BTreeMap::new(),
             stale: BTreeSet::new(),
             changed: false,
+            made: false,
         }
     }
 
@@ -222,11 +225,19 @@ impl View {
         }
     }
 
+    /// Whether something has changed that may make other assignments.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        self.changed || !self.stale.is_empty()
+    }
+
     /// The assignments, if they have changed since they were asked for last.
     pub fn assignments(&mut self) -> Option<Assignments> {
         if self.missing().next().is_some() {
             return None;
         }
+        // The first ones are news also when there is nothing to announce.
+        self.changed |= !std::mem::replace(&mut self.made, true);
         for address in std::mem::take(&mut self.stale) {
             let new = self.assignment(address);
             if self.assigned.get(&address).map(Arc::as_ref) == new.as_ref() {

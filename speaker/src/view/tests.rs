@@ -101,6 +101,16 @@ fn nothing_is_assigned_before_all_is_known() {
 }
 
 #[test]
+fn that_there_is_nothing_to_announce_is_known_too() {
+    let mut view = View::new("a".into());
+    view.announcement(&listed([]));
+    view.advertisement(listed([]));
+    view.speaker(&listed([]));
+    assert!(view.assignments().is_some());
+    assert!(view.assignments().is_none());
+}
+
+#[test]
 fn each_change_shows_in_the_candidates() {
     type Change = fn(&mut View);
     let rows: [(&str, Change, Option<&[&str]>); 7] = [
