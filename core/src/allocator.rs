@@ -26,6 +26,7 @@ mod directory;
 mod explain;
 mod families;
 mod inventory;
+mod numbering;
 mod pools;
 mod refusal;
 mod request;

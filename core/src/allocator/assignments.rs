@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::decision::Allocation;
-use crate::name::ServiceName;
+use crate::name::{PoolName, ServiceName};
 use crate::sharing::{SharingConflict, SharingKey, SharingTerms};
 
 /// What a Service has.
@@ -27,6 +27,8 @@ pub(super) struct Assignments {
     users: BTreeMap<IpAddr, BTreeSet<ServiceName>>,
     /// The addresses of Services with a sharing key.
     by_key: BTreeMap<SharingKey, BTreeSet<IpAddr>>,
+    /// The Services with an address of a pool, by their record.
+    by_pool: BTreeMap<PoolName, BTreeSet<ServiceName>>,
 }
 
 impl Assignments {
@@ -57,6 +59,15 @@ impl Assignments {
         self.by_key.get(key).into_iter().flatten().copied()
     }
 
+    /// The Services with an address of `pool` by their record, by name.
+    pub(super) fn of_pool(
+        &self,
+        pool: &PoolName,
+    ) -> impl Iterator<Item = (&ServiceName, &Assignment)> {
+        let services = self.by_pool.get(pool).into_iter().flatten();
+        services.filter_map(|service| Some((service, self.by_service.get(service)?)))
+    }
+
     /// The first Service, other than `service` itself, with which it cannot share `address`.
     pub(super) fn conflict(
         &self,
@@ -77,6 +88,9 @@ impl Assignments {
         if let Some(old) = self.by_service.remove(service) {
             for allocation in &old.addresses {
                 self.unlink(allocation.address, service, old.sharing.key.as_ref());
+                if let Some(pool) = &allocation.pool {
+                    remove(&mut self.by_pool, pool, service);
+                }
             }
         }
         if let Some(new) = new {
@@ -91,18 +105,19 @@ impl Assignments {
                         .or_default()
                         .insert(allocation.address);
                 }
+                if let Some(pool) = &allocation.pool {
+                    self.by_pool
+                        .entry(pool.clone())
+                        .or_default()
+                        .insert(service.clone());
+                }
             }
             self.by_service.insert(service.clone(), new);
         }
     }
 
     fn unlink(&mut self, address: IpAddr, service: &ServiceName, key: Option<&SharingKey>) {
-        if let Some(users) = self.users.get_mut(&address) {
-            users.remove(service);
-            if users.is_empty() {
-                self.users.remove(&address);
-            }
-        }
+        remove(&mut self.users, &address, service);
         let Some(key) = key else {
             return;
         };
@@ -113,11 +128,18 @@ impl Assignments {
                 .map(|assignment| &assignment.sharing);
             terms.is_some_and(|terms| terms.key.as_ref() == Some(key))
         });
-        if !still_there && let Some(addresses) = self.by_key.get_mut(key) {
-            addresses.remove(&address);
-            if addresses.is_empty() {
-                self.by_key.remove(key);
-            }
+        if !still_there {
+            remove(&mut self.by_key, key, &address);
+        }
+    }
+}
+
+/// Takes `value` out of the set of `key`; an empty set goes.
+fn remove<K: Ord, V: Ord>(sets: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &V) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(value);
+        if set.is_empty() {
+            sets.remove(key);
         }
     }
 }

@@ -100,7 +100,7 @@ impl Allocator {
     #[must_use]
     pub fn strays(&self, pool: &PoolName) -> BTreeMap<&ServiceName, Vec<IpAddr>> {
         let mut strays: BTreeMap<&ServiceName, Vec<IpAddr>> = BTreeMap::new();
-        for (service, assignment) in self.assignments.iter() {
+        for (service, assignment) in self.assignments.of_pool(pool) {
             for allocation in &assignment.addresses {
                 let given_by = self.directory.locate(allocation.address);
                 if allocation.pool.as_ref() == Some(pool)

@@ -271,6 +271,22 @@ fn what_is_released_is_free_for_others() {
 }
 
 #[test]
+fn a_service_whose_ports_and_key_changed_is_released_in_full_metallb_row_39() {
+    let mut world = World::with(&[pool("blue", &["192.0.2.0/32"])]);
+    world.ask(&service("a").port(80).key("k"));
+    world.ask(&service("b").port(443).key("k"));
+    // The ports changed, and the release comes before anybody asked again.
+    world.release("a");
+    world.ask(&service("b").port(80).key("l"));
+    world.release("b");
+    assert_eq!(world.ask(&service("c").port(80)), "192.0.2.0@blue");
+    assert_eq!(
+        world.ask(&service("d").port(81).key("k")),
+        "waits: Exhausted"
+    );
+}
+
+#[test]
 fn a_stale_read_moves_nothing_metallb_row_44() {
     let mut world = World::with(&[pool("blue", &["192.0.2.0/30"])]);
     world.ask(&service("a"));

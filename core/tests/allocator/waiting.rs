@@ -205,3 +205,16 @@ fn a_thousand_waiting_cost_one_decision_for_one_address() {
     world.release("holder");
     assert_eq!(world.settle(&asks), ["web-0000: 192.0.2.0@blue"]);
 }
+
+#[test]
+fn what_a_pool_excludes_is_never_given_metallb_issue_2352() {
+    let mut world = World::with(&[PoolSpec {
+        exclude: vec!["192.0.2.1-192.0.2.2".to_owned()],
+        ..pool("blue", &["192.0.2.0/30"])
+    }]);
+    assert_eq!(world.ask(&service("a")), "192.0.2.0@blue");
+    assert_eq!(world.ask(&service("b")), "192.0.2.3@blue");
+    assert_eq!(world.ask(&service("c")), "waits: Exhausted");
+    world.release("a");
+    assert_eq!(world.settle(&[service("c")]), ["c: 192.0.2.0@blue"]);
+}
