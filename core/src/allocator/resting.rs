@@ -151,3 +151,28 @@ impl Rest {
         Some((address, last_user))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_the_limit_what_was_freed_first_is_forgotten() {
+        let mut rest = Rest::default();
+        let address = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            IpAddr::from([10, 0, high, low])
+        };
+        let service = |number: u16| ServiceName::new("shop", &number.to_string());
+        let limit = u16::try_from(REMEMBERED).expect("small");
+        // The highest first: it is the order of freeing that counts.
+        for number in (0..=limit).rev() {
+            rest.remember(address(number), service(number));
+        }
+        assert_eq!(rest.of(&service(limit)).count(), 0);
+        assert_eq!(rest.of(&service(limit - 1)).count(), 1);
+        assert_eq!(rest.of(&service(0)).count(), 1);
+        assert_eq!(rest.entries.len(), REMEMBERED);
+        assert_eq!(rest.remembered.len(), REMEMBERED);
+    }
+}

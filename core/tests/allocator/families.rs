@@ -269,3 +269,25 @@ fn only_the_family_that_is_needed_is_looked_for_metallb_row_36() {
     world.ask(&service("a"));
     assert_eq!(world.ask(&service("six").families(V6)), "2001:db8::@blue");
 }
+
+#[test]
+fn what_is_kept_is_in_order_and_of_the_families_that_are_left() {
+    for (sentence, families, decided) in [
+        (
+            "the other primary",
+            REQUIRE_V6,
+            "keeps 2001:db8::@blue 192.0.2.0@blue: PoolNotFound",
+        ),
+        ("one family less", V4, "keeps 192.0.2.0@blue: PoolNotFound"),
+        (
+            "the other family only",
+            V6,
+            "keeps 2001:db8::@blue: PoolNotFound",
+        ),
+    ] {
+        let mut world = World::with(&[pool("blue", &["192.0.2.0/30", "2001:db8::/126"])]);
+        world.ask(&service("web").families(REQUIRE_V4));
+        let changed = service("web").families(families).from("red");
+        assert_eq!(world.ask(&changed), decided, "{sentence}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use bellwether_core::pool::{PoolSpec, Strategy};
 
-use crate::world::{World, ip, pinned, pool, service, to_namespace};
+use crate::world::{PREFER_V4, World, ip, pinned, pool, service, to_namespace};
 
 #[test]
 fn an_edit_of_pools_takes_no_address_away_metallb_issue_1591() {
@@ -251,6 +251,46 @@ fn a_service_that_asks_to_be_moved_and_cannot_keeps_what_it_has_and_waits() {
     assert_eq!(world.ask(&move_it), "keeps 192.0.2.0@blue: Exhausted");
     world.release("other");
     assert_eq!(world.settle(&[move_it]), ["web: 192.0.2.1@blue"]);
+}
+
+#[test]
+fn a_service_that_asks_to_be_moved_is_not_moved_to_less_than_it_has() {
+    let mut world = World::with(&[pool("blue", &["192.0.2.0/32", "2001:db8::/126"])]);
+    let web = service("web").families(PREFER_V4).reallocate(true);
+    world.ask(&web.clone().reallocate(false));
+    assert_eq!(
+        world.ask(&web),
+        "keeps 192.0.2.0@blue 2001:db8::@blue: Exhausted"
+    );
+    world.pools(&[pool("blue", &["192.0.2.0/31", "2001:db8::/126"])]);
+    assert_eq!(
+        world.settle(&[web]),
+        ["web: 192.0.2.1@blue 2001:db8::1@blue"]
+    );
+}
+
+#[test]
+fn a_service_that_asks_to_be_moved_leaves_an_address_that_it_shares() {
+    let mut world = World::with(&[pool("blue", &["192.0.2.0/24"])]);
+    let a = service("a").port(80).key("k");
+    let b = service("b").port(443).key("k");
+    world.ask(&a);
+    assert_eq!(world.ask(&b), "192.0.2.0@blue");
+    assert_eq!(world.ask(&b.reallocate(true)), "192.0.2.1@blue");
+    assert_eq!(world.ask(&a), "192.0.2.0@blue");
+}
+
+#[test]
+fn a_service_that_was_moved_is_not_moved_again_for_a_wish_that_came_and_went() {
+    let mut world = World::with(&[pool("blue", &["192.0.2.0/24"])]);
+    let web = service("web").reallocate(true);
+    world.ask(&service("web"));
+    assert_eq!(world.ask(&web), "192.0.2.1@blue");
+    assert_eq!(
+        world.ask(&web.clone().from("red")),
+        "keeps 192.0.2.1@blue: PoolNotFound"
+    );
+    assert_eq!(world.ask(&web), "192.0.2.1@blue");
 }
 
 #[test]

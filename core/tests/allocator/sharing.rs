@@ -1,6 +1,6 @@
 //! Several Services on one address.
 
-use crate::world::{REQUIRE_V4, V6, World, pool, service};
+use crate::world::{REQUIRE_V4, V6, World, pinned, pool, service, to_namespace};
 
 fn world() -> World {
     World::with(&[pool("blue", &["192.0.2.0/30", "2001:db8::/126"])])
@@ -141,6 +141,27 @@ fn services_with_one_key_meet_in_a_pool_that_is_tried_later() {
     assert_eq!(
         world.ask(&service("b").port(443).key("k")),
         "198.51.100.0@b-large"
+    );
+}
+
+#[test]
+fn of_two_pools_to_share_in_the_one_that_is_tried_first_is_taken() {
+    let pinned_pool = pinned(
+        pool("b-mine", &["198.51.100.0/32"]),
+        to_namespace("shop", 1),
+    );
+    let mut world = World::with(&[pool("a", &["192.0.2.0/32"]), pinned_pool]);
+    assert_eq!(
+        world.ask(&service("1").port(80).key("k").from("a")),
+        "192.0.2.0@a"
+    );
+    assert_eq!(
+        world.ask(&service("2").port(80).key("k")),
+        "198.51.100.0@b-mine"
+    );
+    assert_eq!(
+        world.ask(&service("3").port(443).key("k")),
+        "198.51.100.0@b-mine"
     );
 }
 
