@@ -145,6 +145,13 @@ impl Folder {
         Self(std::env::temp_dir().join(format!("bellwether-lab-{user}-{name}")))
     }
 
+    /// The folder at `path`. In a user namespace the user has another number, and so [`Folder::of`]
+    /// would name another.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     /// The folder itself.
     #[must_use]
     pub fn path(&self) -> &Path {

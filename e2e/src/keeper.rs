@@ -111,6 +111,7 @@ async fn run(options: LabOptions, folder: &Folder) -> Result<()> {
     let orders = Orders {
         options,
         programs: binaries::find_or_build()?,
+        folder: folder.path().to_owned(),
         api_port: port,
     };
     let mut child = spawn_supervisor(&orders, folder)?;

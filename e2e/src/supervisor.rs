@@ -31,6 +31,8 @@ pub struct Orders {
     pub options: LabOptions,
     /// The Kubernetes programs, by name.
     pub programs: BTreeMap<String, PathBuf>,
+    /// The lab's folder.
+    pub folder: PathBuf,
     /// The port on the machine's loopback address that the keeper forwards to the API server.
     pub api_port: u16,
 }
@@ -54,9 +56,10 @@ async fn bring_up_and_serve(orders: Orders) -> Result<()> {
     let Orders {
         options,
         programs,
+        folder,
         api_port,
     } = orders;
-    let folder = Folder::of(&options.name);
+    let folder = Folder::at(&folder);
     let mount = async |path: &str| run_to_end("mount", &["-t", "tmpfs", "tmpfs", path]).await;
     mount("/run").await?;
     mount(&folder.scratch().display().to_string()).await?;
