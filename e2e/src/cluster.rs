@@ -18,6 +18,7 @@ use crate::binaries;
 use crate::error::{Context, Error, Result};
 use crate::lab::{Lab, wait_for};
 use crate::probe::Report;
+use crate::process::stdout_of;
 
 /// How long is waited for something that takes the cluster a moment.
 pub const MOMENT: Duration = Duration::from_secs(15);
@@ -119,14 +120,7 @@ impl Lab {
             stdin.write_all(input.as_bytes()).await.context(failed)?;
         }
         let output = child.wait_with_output().await.context(failed)?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        Err(Error::Command {
-            command: format!("kubectl {}", args.join(" ")),
-            status: output.status,
-            stderr: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        })
+        stdout_of(&format!("kubectl {}", args.join(" ")), &output)
     }
 
     /// Applies YAML, as `kubectl apply --filename -` does.

@@ -19,6 +19,7 @@ use crate::control_plane;
 use crate::error::{Context, Error, Result};
 use crate::keeper::{self, DETACH, Keeper};
 use crate::network::Topology;
+use crate::process::stdout_of;
 use crate::supervisor::{READY, STEP};
 use crate::system::{ensure_programs, is_root};
 
@@ -263,14 +264,10 @@ impl Lab {
             .output()
             .await
             .context(|| format!("cannot run {program}"))?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        Err(Error::Command {
-            command: format!("{} (on {host})", program_and_args.join(" ")),
-            status: output.status,
-            stderr: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        })
+        stdout_of(
+            &format!("{} (on {host})", program_and_args.join(" ")),
+            &output,
+        )
     }
 
     /// Does something to a node.

@@ -23,6 +23,7 @@ use tokio::process::Command;
 
 use crate::control::Network;
 use crate::error::{Context, Error, Result};
+use crate::process::stdout_of;
 
 /// Where the API server listens, on the management network.
 pub const API_ADDRESS: &str = "172.31.255.1";
@@ -293,14 +294,7 @@ pub async fn run(program: &str, args: &[&str]) -> Result<String> {
         .output()
         .await
         .context(|| format!("cannot run {program}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(Error::Command {
-        command: format!("{program} {}", args.join(" ")),
-        status: output.status,
-        stderr: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-    })
+    stdout_of(&format!("{program} {}", args.join(" ")), &output)
 }
 
 #[cfg(test)]

@@ -3,13 +3,26 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
+
+/// What a program that has ended wrote to its standard output; an error if it failed. `command` is
+/// how people would write it.
+pub fn stdout_of(command: &str, output: &Output) -> Result<String> {
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(Error::Command {
+        command: command.to_owned(),
+        status: output.status,
+        stderr: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}
 
 /// How to run a program.
 #[derive(Clone, Debug)]

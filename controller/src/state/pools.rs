@@ -1,7 +1,7 @@
 //! Pools: which the allocator uses, and what their status says.
 
 use bellwether_core::moment::Moment;
-use bellwether_core::name::{PoolName, ServiceName};
+use bellwether_core::name::PoolName;
 use bellwether_core::range::IpFamily;
 use bellwether_crds::condition::{EXHAUSTED, OVERLAPPING, READY};
 use bellwether_crds::pool::IPAddressPoolStatus;
@@ -17,17 +17,7 @@ impl State {
     pub(super) fn use_pools(&mut self, now: Moment) {
         self.allocator
             .set_pools(self.usable_pools.values().cloned().collect(), now);
-        let mut names: Vec<ServiceName> = self.decisions.keys().cloned().collect();
-        names.sort_by_cached_key(|name| {
-            (
-                self.services.get(name).map(|service| service.created),
-                name.clone(),
-            )
-        });
-        for name in names {
-            self.decide(&name, now);
-        }
-        self.reconsider(now);
+        self.decide_all(now);
         self.mark_announcements();
         self.mark_advertisements();
         let pools: Vec<PoolName> = self.pools.keys().cloned().collect();

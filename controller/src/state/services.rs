@@ -117,18 +117,21 @@ impl State {
                 "an address could not be adopted"
             );
         }
+        self.decide_all(now);
+        self.mark_everything();
+    }
+
+    /// Decides on every Service of ours, the oldest first.
+    pub(super) fn decide_all(&mut self, now: Moment) {
         let mut names: Vec<ServiceName> = self.services.keys().cloned().collect();
         names.sort_by_cached_key(|name| {
-            (
-                self.services.get(name).map(|service| service.created),
-                name.clone(),
-            )
+            let created = self.services.get(name).map(|service| service.created);
+            (created, name.clone())
         });
         for name in names {
             self.decide(&name, now);
         }
         self.reconsider(now);
-        self.mark_everything();
     }
 
     /// Decides on a Service of ours.
