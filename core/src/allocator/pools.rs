@@ -30,15 +30,15 @@ impl Allocator {
         self.inventory = inventory;
         self.rest_again(now);
 
-        let owner = |directory: &Directory, address| {
+        let giver = |directory: &Directory, address| {
             directory
                 .locate(address)
                 .map(|(_, pool)| pool.name().clone())
         };
         for (service, assignment) in self.assignments.iter() {
             let is_affected = assignment.addresses.iter().any(|allocation| {
-                let before = owner(&old_directory, allocation.address);
-                let after = owner(&self.directory, allocation.address);
+                let before = giver(&old_directory, allocation.address);
+                let after = giver(&self.directory, allocation.address);
                 before != after || after.is_some_and(|pool| changed.contains(&pool))
             });
             if is_affected {
