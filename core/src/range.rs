@@ -2,7 +2,7 @@
 //!
 //! [`AddressRange`] is what a user writes into a pool: a network or `first-last`. It cannot be
 //! backwards and cannot mix families. [`AddressSet`] is what a pool makes of several of them.
-//! Inside, an address is a number of its family ([`number`] and [`address`]), so that the sets
+//! Inside, an address is a number of its family (`number` and `address`), so that the sets
 //! need to know nothing about IP.
 //!
 //! Which addresses a pool may hold is decided in [`crate::pool`]; which are free, in
