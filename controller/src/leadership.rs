@@ -32,12 +32,17 @@ pub async fn compete(
     let api: Api<Lease> = Api::namespaced(client, namespace);
     let mut session: Option<(CancellationToken, JoinHandle<()>)> = None;
     let mut said = None;
+    let mut acquired = None;
     loop {
         while let Some(output) = contender.poll_output() {
             let input = match output {
                 Output::Read => read(&api, limit(&contender, clock), &mut said).await,
                 Output::Write(write) => {
-                    perform(&api, namespace, write, limit(&contender, clock), &mut said).await
+                    if write.acquires {
+                        acquired = Some(MicroTime(Timestamp::now()));
+                    }
+                    let lease = lease(namespace, &write, acquired.clone());
+                    perform(&api, &lease, limit(&contender, clock), &mut said).await
                 }
                 Output::Gained => {
                     tracing::info!("leading");
@@ -100,15 +105,9 @@ async fn read(api: &Api<Lease>, limit: Duration, said: &mut Option<CallError>) -
     }
 }
 
-async fn perform(
-    api: &Api<Lease>,
-    namespace: &str,
-    write: Write,
-    limit: Duration,
-    said: &mut Option<CallError>,
-) -> Input {
-    let now = MicroTime(Timestamp::now());
-    let lease = Lease {
+/// The Lease as `write` wants it. `acquired` is since when this replica holds it.
+fn lease(namespace: &str, write: &Write, acquired: Option<MicroTime>) -> Lease {
+    Lease {
         metadata: ObjectMeta {
             name: Some(LEASE.to_owned()),
             namespace: Some(namespace.to_owned()),
@@ -119,19 +118,27 @@ async fn perform(
             holder_identity: Some(write.holder.as_deref().unwrap_or_default().to_owned()),
             lease_duration_seconds: i32::try_from(write.duration.as_secs()).ok(),
             lease_transitions: i32::try_from(write.transitions).ok(),
-            acquire_time: write.acquires.then(|| now.clone()),
-            renew_time: Some(now),
+            acquire_time: acquired,
+            renew_time: Some(MicroTime(Timestamp::now())),
             ..LeaseSpec::default()
         }),
-    };
+    }
+}
+
+async fn perform(
+    api: &Api<Lease>,
+    lease: &Lease,
+    limit: Duration,
+    said: &mut Option<CallError>,
+) -> Input {
     let params = PostParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PostParams::default()
     };
-    let written = if write.version.is_some() {
-        with_timeout(limit, api.replace(LEASE, &params, &lease)).await
+    let written = if lease.metadata.resource_version.is_some() {
+        with_timeout(limit, api.replace(LEASE, &params, lease)).await
     } else {
-        with_timeout(limit, api.create(&params, &lease)).await
+        with_timeout(limit, api.create(&params, lease)).await
     };
     match written {
         Ok(lease) => {
@@ -172,5 +179,28 @@ fn say(error: CallError, said: &mut Option<CallError>) {
     if said.as_ref() != Some(&error) {
         tracing::warn!(lease = LEASE, %error, "cannot use the Lease; trying again");
         *said = Some(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewal_says_since_when_the_lease_is_held() {
+        let write = Write {
+            version: Some("41".to_owned()),
+            holder: Some("replica".into()),
+            duration: Duration::from_secs(15),
+            transitions: 2,
+            acquires: false,
+        };
+        let acquired = Some(MicroTime(Timestamp::UNIX_EPOCH));
+        let lease = lease("somewhere", &write, acquired.clone());
+        assert_eq!(lease.metadata.resource_version.as_deref(), Some("41"));
+        let spec = lease.spec.expect("a spec");
+        assert_eq!(spec.acquire_time, acquired);
+        assert_eq!(spec.lease_duration_seconds, Some(15));
+        assert_eq!(spec.holder_identity.as_deref(), Some("replica"));
     }
 }
