@@ -16,10 +16,10 @@ build: ## Build both daemons and the lab
 demo: build ## Show it: a real Kubernetes, an address, traffic, a failover (KEEP=1 leaves it up)
 	$(LAB) demo $(if $(KEEP),--keep)
 
-test: build ## Run all tests: unit, properties, real frames, end to end in the lab
+test: ## Run all tests: unit, properties, real frames, end to end in the lab
+	$(CARGO) build --workspace --bins --tests
 	$(LAB) build
-	$(CARGO) test --workspace --exclude bellwether-e2e
-	$(CARGO) test --package bellwether-e2e -- --test-threads=1
+	$(CARGO) test --workspace
 
 lint: $(DENY) ## Check formatting, lints, licences and dependencies
 	$(CARGO) fmt --all --check

@@ -5,12 +5,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use kube::Client;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use crate::binaries;
@@ -93,7 +95,13 @@ pub struct Lab {
     client: Client,
     /// `bellwether-lab`, for what it does on the lab's hosts.
     executable: PathBuf,
+    /// Held by the lab of a test, so that the next test waits until this one is down.
+    turn: Option<OwnedMutexGuard<()>>,
 }
+
+/// Whose turn it is among the tests of one process. Two labs on two processors would only make each
+/// other slow.
+static TURN: LazyLock<Arc<Mutex<()>>> = LazyLock::new(Arc::default);
 
 impl Lab {
     /// Brings a lab up. `executable` is `bellwether-lab`; `progress` hears of each step.
@@ -181,7 +189,10 @@ impl Lab {
             options.binaries = folder.to_owned();
         }
         adjust(&mut options);
-        Self::up(&options, executable, Lifetime::WithHandle, |_| {}).await
+        let turn = TURN.clone().lock_owned().await;
+        let mut lab = Self::up(&options, executable, Lifetime::WithHandle, |_| {}).await?;
+        lab.turn = Some(turn);
+        Ok(lab)
     }
 
     /// The lab of this name, which somebody brought up.
@@ -203,6 +214,7 @@ impl Lab {
             own,
             client,
             executable: executable.to_owned(),
+            turn: None,
         })
     }
 
