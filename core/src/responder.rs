@@ -15,7 +15,7 @@
 //! | A5 | answer only what is for this node or for all, and never itself |
 //! | A6 | answer a request that is sent to this node alone: it asks whether it is still there |
 //! | A7 | answer from the link that the request came in on ([`crate::link::Links::announcing`] picks one per network) |
-//! | A8 | answer a priority tag without a tag, and no other VLAN |
+//! | A8 | answer a priority tag without a tag, and no other VLAN: the kernel takes a tag out and says of what belongs to a VLAN that it is for another station ([`Delivery::Other`]); a tag that it has left in is looked at |
 //! | N1 | answer no solicitation that RFC 4861 section 7.1.1 tells to discard ([`crate::frame::ndp`]) |
 //! | N2 | say that the answer overrides, and to which MAC address; tell all when the asker has no address |
 //! | N3 | answer also when the asker leaves its MAC address out |
@@ -39,8 +39,6 @@ pub struct Received<'a> {
     pub octets: &'a [u8],
     /// Whom the kernel takes it to be for.
     pub delivery: Delivery,
-    /// The VLAN of a tag that the kernel has taken out of the frame.
-    pub vlan: Option<VlanId>,
 }
 
 /// Whom a frame is for: the packet type of packet(7).
@@ -135,7 +133,7 @@ impl<A: Fn(IpAddr) -> bool> Station<'_, A> {
             return Err(Ignored::NotForUs);
         }
         let frame = Frame::parse(received.octets)?;
-        if let Some(vlan) = received.vlan.or(frame.vlan)
+        if let Some(vlan) = frame.vlan
             && vlan != VlanId::PRIORITY
         {
             return Err(Ignored::Vlan(vlan));

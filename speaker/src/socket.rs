@@ -1,12 +1,15 @@
 //! Packet sockets: frames in and out of one link (packet(7)).
 //!
 //! This is the one file of the product with `unsafe` in it, for what no crate wraps: the address of
-//! a link, two options, and the control message that carries a VLAN. It decides nothing. It needs
-//! `CAP_NET_RAW`.
+//! a link, and an option. It decides nothing. It needs `CAP_NET_RAW`.
+//!
+//! Sockets that ask for one `EtherType`, as these do, get frames after the kernel has looked at their
+//! 802.1Q tags: a tag is gone then, and what belongs to a VLAN that the node does not have is marked
+//! as being for another station. `PACKET_AUXDATA`, which tells of tags, says nothing to them.
 
 #![expect(
     unsafe_code,
-    reason = "sockaddr_ll, packet(7) options and control messages have no safe wrapper"
+    reason = "neither sockaddr_ll nor the options of packet(7) have a safe wrapper"
 )]
 
 use std::io;
@@ -14,7 +17,7 @@ use std::mem::{size_of, zeroed};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 
-use bellwether_core::frame::ethernet::{EtherType, VlanId};
+use bellwether_core::frame::ethernet::EtherType;
 use bellwether_core::link::LinkIndex;
 use bellwether_core::responder::{Delivery, Received};
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
@@ -69,8 +72,7 @@ impl PacketSocket {
             link: index,
         };
         this.set_filter(filter)?;
-        this.enable(libc::PACKET_IGNORE_OUTGOING)?;
-        this.enable(libc::PACKET_AUXDATA)?;
+        this.ignore_outgoing()?;
         this.socket.bind(&address(index, ether_type)?)?;
         Ok(this)
     }
@@ -86,23 +88,20 @@ impl PacketSocket {
 
     /// The next frame, or none if there is none now. A frame longer than `buffer` is cut.
     pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<Received<'a>>> {
-        let mut control = Control([0; 64]);
-        let mut vector = libc::iovec {
-            iov_base: buffer.as_mut_ptr().cast(),
-            iov_len: buffer.len(),
+        // SAFETY: it is a plain C structure for which all zeros are a valid value.
+        let mut from: libc::sockaddr_ll = unsafe { zeroed() };
+        let mut from_length = length_of::<libc::sockaddr_ll>();
+        // SAFETY: buffer and address are valid for writes of the lengths given beside them.
+        let length = unsafe {
+            libc::recvfrom(
+                self.socket.as_raw_fd(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                0,
+                ptr::from_mut(&mut from).cast(),
+                &raw mut from_length,
+            )
         };
-        // SAFETY: both are plain C structures for which all zeros are a valid value.
-        let (mut from, mut message): (libc::sockaddr_ll, libc::msghdr) =
-            unsafe { (zeroed(), zeroed()) };
-        message.msg_name = ptr::from_mut(&mut from).cast();
-        message.msg_namelen = length_of::<libc::sockaddr_ll>();
-        message.msg_iov = &raw mut vector;
-        message.msg_iovlen = 1;
-        message.msg_control = control.0.as_mut_ptr().cast();
-        message.msg_controllen = control.0.len();
-        // SAFETY: the name, the one vector and the control buffer are valid for writes of the
-        // lengths given beside them, and outlive the call.
-        let length = unsafe { libc::recvmsg(self.socket.as_raw_fd(), &raw mut message, 0) };
         let Ok(length) = usize::try_from(length) else {
             let error = io::Error::last_os_error();
             return match error.kind() {
@@ -113,7 +112,6 @@ impl PacketSocket {
         Ok(Some(Received {
             octets: &buffer[..length],
             delivery: self.delivery(&from),
-            vlan: vlan(&message),
         }))
     }
 
@@ -137,16 +135,16 @@ impl PacketSocket {
         }
     }
 
-    /// Turns an option of packet(7) on. Under qemu there are none: the filter and the check of
-    /// sender addresses do for the first, the tag that stays in the frame for the second.
-    fn enable(&self, option: libc::c_int) -> io::Result<()> {
+    /// Keeps what this node sends from coming back. Under qemu there is no such option: the filter
+    /// and the check of sender addresses do as well.
+    fn ignore_outgoing(&self) -> io::Result<()> {
         let on: libc::c_int = 1;
         // SAFETY: `on` is valid for reads of the length given beside it.
         let result = unsafe {
             libc::setsockopt(
                 self.socket.as_raw_fd(),
                 libc::SOL_PACKET,
-                option,
+                libc::PACKET_IGNORE_OUTGOING,
                 ptr::from_ref(&on).cast(),
                 length_of::<libc::c_int>(),
             )
@@ -157,7 +155,7 @@ impl PacketSocket {
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
             Some(libc::ENOPROTOOPT) => {
-                tracing::warn!(option, "the kernel lacks an option of packet sockets");
+                tracing::warn!("the kernel shows the speaker its own frames");
                 Ok(())
             }
             _ => Err(error),
@@ -170,10 +168,6 @@ impl AsFd for PacketSocket {
         self.socket.as_fd()
     }
 }
-
-/// Room for control messages, aligned as their headers have to be.
-#[repr(align(8))]
-struct Control([u8; 64]);
 
 fn address(link: libc::c_int, ether_type: EtherType) -> io::Result<SockAddr> {
     // SAFETY: the storage is larger than a `sockaddr_ll` and aligned for every kind of address, and
@@ -190,31 +184,6 @@ fn address(link: libc::c_int, ether_type: EtherType) -> io::Result<SockAddr> {
         })?
     };
     Ok(address)
-}
-
-/// The VLAN of the tag that the kernel has taken out of a frame.
-fn vlan(message: &libc::msghdr) -> Option<VlanId> {
-    // SAFETY: `message` was filled in by `recvmsg`, so its control buffer holds `msg_controllen`
-    // octets of well-formed control messages.
-    let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
-    while !next.is_null() {
-        // SAFETY: not null, so it points to a whole header within the control buffer.
-        let header = unsafe { &*next };
-        if header.cmsg_level == libc::SOL_PACKET && header.cmsg_type == libc::PACKET_AUXDATA {
-            // SAFETY: the data of this control message is a `tpacket_auxdata`; its alignment is
-            // that of the header, which need not be enough.
-            let data: libc::tpacket_auxdata = unsafe {
-                libc::CMSG_DATA(next)
-                    .cast::<libc::tpacket_auxdata>()
-                    .read_unaligned()
-            };
-            let tagged = data.tp_status & libc::TP_STATUS_VLAN_VALID != 0;
-            return tagged.then(|| VlanId::from_tag(data.tp_vlan_tci));
-        }
-        // SAFETY: `next` points to a header within the control buffer of `message`.
-        next = unsafe { libc::CMSG_NXTHDR(message, next) };
-    }
-    None
 }
 
 fn length_of<T>() -> libc::socklen_t {

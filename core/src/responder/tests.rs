@@ -31,28 +31,19 @@ fn link(mac: MacAddr) -> Link {
 }
 
 /// What is done on a link that announces `VIP` and `VIP6`; the node has another link beside it.
-fn on(link: &Link, octets: &[u8], delivery: Delivery, vlan: Option<VlanId>) -> Verdict {
+fn on(link: &Link, octets: &[u8], delivery: Delivery) -> Verdict {
     let links = Links::from_iter([
         (LinkIndex(1), link.clone()),
         (LinkIndex(2), self::link(OURS_TOO)),
     ]);
-    let received = Received {
-        octets,
-        delivery,
-        vlan,
-    };
+    let received = Received { octets, delivery };
     respond(&received, link, &links, |address| {
         address == IpAddr::from(VIP) || address == IpAddr::from(VIP6)
     })
 }
 
 fn to_all(frame: Frame) -> Verdict {
-    on(
-        &link(OURS),
-        frame.encode().as_octets(),
-        Delivery::Broadcast,
-        None,
-    )
+    on(&link(OURS), frame.encode().as_octets(), Delivery::Broadcast)
 }
 
 fn answer(frame: Frame) -> Frame {
@@ -145,11 +136,11 @@ fn a1_frames_of_all_lengths_are_answered_and_cut_ones_are_not() {
         .to_vec();
     for length in [42, 60, 1514] {
         octets.resize(length, 0);
-        let verdict = on(&link(OURS), &octets, Delivery::Broadcast, None);
+        let verdict = on(&link(OURS), &octets, Delivery::Broadcast);
         assert!(matches!(verdict, Verdict::Answer(_)), "{length} octets");
     }
     for length in 0..42 {
-        let verdict = on(&link(OURS), &octets[..length], Delivery::Broadcast, None);
+        let verdict = on(&link(OURS), &octets[..length], Delivery::Broadcast);
         assert!(
             matches!(verdict, Verdict::Ignore(Ignored::Malformed(_))),
             "{length} octets"
@@ -169,7 +160,7 @@ fn a1_a_request_with_a_wrong_field_is_not_answered() {
     ] {
         let mut octets = good.encode().as_octets().to_vec();
         octets[at] = 0x55;
-        let verdict = on(&link(OURS), &octets, Delivery::Broadcast, None);
+        let verdict = on(&link(OURS), &octets, Delivery::Broadcast);
         assert!(
             matches!(verdict, Verdict::Ignore(Ignored::Malformed(_))),
             "{field}"
@@ -246,7 +237,7 @@ fn a5_only_what_is_for_this_node_or_for_all_is_answered() {
     let good = request(CLIENT, CLIENT_IP, VIP);
     let octets = |frame: Frame| frame.encode();
     for delivery in [Delivery::Other, Delivery::Outgoing] {
-        let verdict = on(&link(OURS), octets(good).as_octets(), delivery, None);
+        let verdict = on(&link(OURS), octets(good).as_octets(), delivery);
         assert_eq!(verdict, Verdict::Ignore(Ignored::NotForUs), "{delivery:?}");
     }
     for destination in [STRANGER, MacAddr([0x01, 0, 0x5e, 0, 0, 1])] {
@@ -284,19 +275,15 @@ fn a6_a_request_to_this_node_alone_is_answered() {
         ..request(CLIENT, CLIENT_IP, VIP)
     };
     let octets = frame.encode();
-    let verdict = on(&link(OURS), octets.as_octets(), Delivery::Host, None);
+    let verdict = on(&link(OURS), octets.as_octets(), Delivery::Host);
     assert!(matches!(verdict, Verdict::Answer(_)), "{verdict:?}");
 }
 
 #[test]
 fn a7_each_link_answers_with_its_own_mac_address() {
     let octets = request(CLIENT, CLIENT_IP, VIP).encode();
-    let Verdict::Answer(frame) = on(
-        &link(STRANGER),
-        octets.as_octets(),
-        Delivery::Broadcast,
-        None,
-    ) else {
+    let Verdict::Answer(frame) = on(&link(STRANGER), octets.as_octets(), Delivery::Broadcast)
+    else {
         panic!("not answered");
     };
     assert_eq!(frame.source, STRANGER);
@@ -310,20 +297,10 @@ fn a8_a_priority_tag_is_answered_untagged_and_a_vlan_is_not() {
         vlan: Some(vlan),
         ..bare
     };
-    let on = |frame: Frame, vlan| {
-        let octets = frame.encode();
-        on(&link(OURS), octets.as_octets(), Delivery::Broadcast, vlan)
-    };
     let seven = VlanId::from_tag(7);
-    for verdict in [
-        on(bare, Some(VlanId::PRIORITY)),
-        on(tagged(VlanId::PRIORITY), None),
-    ] {
-        assert!(matches!(verdict, Verdict::Answer(frame) if frame.vlan.is_none()));
-    }
-    for verdict in [on(bare, Some(seven)), on(tagged(seven), None)] {
-        assert_eq!(verdict, Verdict::Ignore(Ignored::Vlan(seven)));
-    }
+    let verdict = to_all(tagged(VlanId::PRIORITY));
+    assert!(matches!(verdict, Verdict::Answer(frame) if frame.vlan.is_none()));
+    assert_eq!(to_all(tagged(seven)), Verdict::Ignore(Ignored::Vlan(seven)));
 }
 
 /// N1 itself is tested clause by clause with the parser.
@@ -334,7 +311,7 @@ fn n1_a_solicitation_from_another_link_is_not_answered() {
         .as_octets()
         .to_vec();
     octets[21] = 64;
-    let verdict = on(&link(OURS), &octets, Delivery::Multicast, None);
+    let verdict = on(&link(OURS), &octets, Delivery::Multicast);
     assert!(matches!(verdict, Verdict::Ignore(Ignored::Malformed(_))));
 }
 
@@ -398,7 +375,7 @@ fn n4_a_node_that_forwards_says_so() {
         ..link(OURS)
     };
     let octets = solicitation(CLIENT_IP6, None, VIP6).encode();
-    let verdict = on(&router, octets.as_octets(), Delivery::Multicast, None);
+    let verdict = on(&router, octets.as_octets(), Delivery::Multicast);
     assert!(matches!(
         verdict,
         Verdict::Answer(Frame { packet: Packet::Advertisement(told), .. }) if told.router
@@ -413,7 +390,7 @@ fn n10_without_a_link_local_address_ipv4_alone_is_answered() {
     };
     let on = |frame: Frame| {
         let octets = frame.encode();
-        on(&bare, octets.as_octets(), Delivery::Broadcast, None)
+        on(&bare, octets.as_octets(), Delivery::Broadcast)
     };
     assert_eq!(
         on(solicitation(CLIENT_IP6, None, VIP6)),
