@@ -70,19 +70,20 @@ fn lost_events_are_made_up_for() {
     });
 }
 
+/// A link with an MTU below 1280 has no IPv6 at all (RFC 8200 section 5), and no groups to join.
 #[test]
-fn a_link_in_a_namespace_without_ipv6_announces_ipv4() {
+fn a_link_without_ipv6_announces_ipv4_and_makes_up_for_it() {
     with_privileges(|| {
         let (node, client) = (Namespace::new(), Namespace::new());
-        node.set("net/ipv6/conf/default/disable_ipv6", "1");
-        node.set("net/ipv6/conf/all/disable_ipv6", "1");
         node.connect("eth0", &client, "eth0");
+        node.ip("link set eth0 mtu 1000");
         node.ip("addr add 192.0.2.5/24 dev eth0");
         let tap = Tap::on(&client, "eth0");
         let mut speaker = Speaker::announcing(&node, "2001:db8::10");
         speaker.assign("192.0.2.10", &["node"]);
         tap.next(announcement);
-        node.set("net/ipv6/conf/all/disable_ipv6", "0");
+        assert_eq!(speaker.metrics.groups.get(), 0);
+        node.ip("link set eth0 mtu 1500");
         node.ip("addr replace fe80::a/64 dev eth0 nodad");
         tap.next(unsolicited);
         eventually("the group is joined at last", || {

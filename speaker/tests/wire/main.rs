@@ -15,5 +15,6 @@ mod lan;
 mod links;
 mod namespace;
 mod ndp;
+mod scale;
 mod speaker;
 mod tap;

@@ -109,6 +109,22 @@ impl Speaker {
         self.publish();
     }
 
+    /// `node` announces these addresses and no others.
+    pub fn assign_all(&mut self, addresses: impl Iterator<Item = IpAddr>, node: &str) {
+        let assignment = Arc::new(Assignment {
+            candidates: vec![Candidate {
+                node: node.into(),
+                interfaces: Interfaces::All,
+                preference: 0,
+            }],
+            recorded: None,
+        });
+        self.assigned = addresses
+            .map(|address| (address, Arc::clone(&assignment)))
+            .collect();
+        self.publish();
+    }
+
     /// Nobody uses `address` any more.
     pub fn unassign(&mut self, address: &str) {
         let address: IpAddr = address.parse().expect("an address");
