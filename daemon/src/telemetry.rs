@@ -90,8 +90,12 @@ pub fn init(options: &LogOptions) -> Result<LogLevel, LogLevelError> {
             .boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    // The library's watcher repeats at each try what `watch` says once, in words of ours.
-    let ours = filter_fn(|line| !line.target().starts_with("kube_runtime::watcher"));
+    // The library repeats at each try what `watch` and `call` say once, in words of ours.
+    let repeated = ["kube_runtime::watcher", "kube_client::client::builder"];
+    let ours = filter_fn(move |line| {
+        let target = line.target();
+        !repeated.iter().any(|prefix| target.starts_with(prefix))
+    });
     tracing_subscriber::registry()
         .with(filter)
         .with(lines.with_filter(ours))
