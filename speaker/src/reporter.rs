@@ -1,7 +1,7 @@
 //! What the node says of itself: the status of the Announcements that it owns, and of its Speaker.
 //!
 //! [`Reporter`] does no IO. It is told what the L2 thread reports, what the kernel says of links,
-//! and what the API server has; it compares what a status should say ([`status`]) with what it says,
+//! and what the API server has; it compares what a status should say (`status`) with what it says,
 //! and hands out a [`Write`] where they differ. So nothing is written at rest, a change that is
 //! undone before it is written is not written at all, and what went wrong once is tried again.
 //!
