@@ -105,12 +105,18 @@ impl Allocator {
             sharing: request.sharing.clone(),
             reallocated: outcome.reallocated,
         });
-        // First of all it waits, so that it is called for what it frees itself.
+        let before = self.allocations(&request.service).to_vec();
+        let waits = outcome.waits_for.is_some();
         match outcome.waits_for {
             Some(causes) => self.queue.wait(&request.service, request.created, causes),
             None => self.queue.leave(&request.service),
         }
         self.assign(&request.service, assignment, now);
+        let after = self.allocations(&request.service);
+        // What it gave up may rest, so that it is offered to nobody. It may have it back itself.
+        if waits && before.iter().any(|given_up| !after.contains(given_up)) {
+            self.queue.call(&request.service, request.created);
+        }
         self.random.advance();
         outcome.decision
     }
