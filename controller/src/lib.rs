@@ -13,10 +13,12 @@
 //! - [`state`]: one owner of all that is known; it compares what should be with what is and says the
 //!   difference as [`change::Change`]s. It does no IO.
 //! - [`apply`]: writes one change.
+//! - [`beacon_keys`]: the Secret with the keys that speakers sign with; the leader creates it.
 //! - [`leadership`]: the Lease, so that one replica at a time does all this.
 //! - [`run`]: every watch and task by name.
 
 pub mod apply;
+pub mod beacon_keys;
 pub mod change;
 pub mod facts;
 pub mod leadership;

@@ -62,7 +62,8 @@ pub struct RunOptions {
     )]
     pub metrics_address: SocketAddr,
 
-    /// The namespace of the Lease by which replicas agree which one works
+    /// The namespace of the Lease by which replicas agree which one works, and of the Secret with
+    /// the speakers' keys
     #[arg(
         long, env = "BELLWETHER_NAMESPACE", value_name = "NAMESPACE", default_value = NAMESPACE,
         help_heading = "Replicas"

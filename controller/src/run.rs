@@ -32,6 +32,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::Applier;
+use crate::beacon_keys;
 use crate::change::Written;
 use crate::facts::Target;
 use crate::leadership;
@@ -108,6 +109,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let session = Session {
         applier: Applier::new(client.clone(), &identity),
         client: client.clone(),
+        namespace: options.namespace.clone(),
         settings: Settings {
             class: options.load_balancer_class,
             cordoned_may_announce: options.cordoned_may_announce,
@@ -133,6 +135,7 @@ fn default_identity() -> String {
 #[derive(Clone)]
 struct Session {
     client: Client,
+    namespace: String,
     applier: Applier,
     settings: Settings,
     writers: usize,
@@ -147,8 +150,12 @@ impl Session {
         tokio::spawn(async move {
             self.metrics.leader.set(1);
             let (sender, inputs) = mpsc::channel(INPUTS);
-            let tasks = self.watch_everything(&sender, &token);
+            let mut tasks = self.watch_everything(&sender, &token);
             drop(sender);
+            tasks.spawn(beacon_keys::keep(
+                self.client.clone(),
+                self.namespace.clone(),
+            ));
             self.work(inputs, &token).await;
             drop(tasks);
             self.metrics.leader.set(0);

@@ -12,10 +12,11 @@
 //! in `bellwether-core`, and both daemons turn these types into its own before they look at them.
 //!
 //! The names that the product reads and writes on other people's objects are in [`annotation`],
-//! [`condition`] and [`label`].
+//! [`condition`] and [`label`]; [`beacon_keys`] is the Secret that both daemons share.
 
 pub mod annotation;
 pub mod announcement;
+pub mod beacon_keys;
 pub mod condition;
 pub mod l2advertisement;
 pub mod label;

@@ -125,10 +125,34 @@ where
         events: mpsc::Sender<M>,
         shutdown: CancellationToken,
     ) {
+        let all = watcher::Config::default();
+        self.follow(all, decode, message, events, shutdown).await;
+    }
+
+    /// Like [`Watch::run`], of the object `name` alone. That needs the permission to list and watch
+    /// this one name, and no other.
+    pub async fn run_one<T, M>(
+        self,
+        name: &str,
+        decode: impl Fn(K) -> T,
+        message: impl Fn(Event<T>) -> M,
+        events: mpsc::Sender<M>,
+        shutdown: CancellationToken,
+    ) {
+        let one = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        self.follow(one, decode, message, events, shutdown).await;
+    }
+
+    async fn follow<T, M>(
+        self,
+        config: watcher::Config,
+        decode: impl Fn(K) -> T,
+        message: impl Fn(Event<T>) -> M,
+        events: mpsc::Sender<M>,
+        shutdown: CancellationToken,
+    ) {
         let kind = Kind { kind: self.kind };
-        let config = watcher::Config::default()
-            .page_size(PAGE)
-            .timeout(TIMEOUT_SECONDS);
+        let config = config.page_size(PAGE).timeout(TIMEOUT_SECONDS);
         let mut stream = watcher(self.api.clone(), config).default_backoff().boxed();
         let mut objects = Vec::new();
         let mut undecodable = Vec::new();

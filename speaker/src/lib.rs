@@ -13,6 +13,7 @@
 //!   decided in `bellwether_core`: `election`, `announcer`, `responder`.
 //! - [`socket`], [`filter`]: frames in and out, and which of them wake the thread.
 //! - [`links`]: what the kernel tells of the node's links.
+//! - [`keys`]: the keys that beacons are signed with, from the Secret that all speakers share.
 //! - [`reporter`]: what the node says of itself; [`writer`] writes it.
 //! - [`desk`]: the task that moves all this; [`run`]: every thread, task and channel by name.
 
@@ -22,6 +23,7 @@ pub mod desk;
 pub mod facts;
 pub mod filter;
 mod groups;
+pub mod keys;
 pub mod l2;
 pub mod links;
 pub mod metrics;

@@ -69,6 +69,10 @@ pub struct Metrics {
     pub owned: Gauge,
     /// Multicast groups that the node is in.
     pub groups: Gauge,
+    /// Keys that beacons are accepted with.
+    pub beacon_keys: Gauge,
+    /// The number of the key that beacons are signed with; 0 while none is known.
+    pub signing_key: Gauge,
     /// Times that all links were read anew because events were lost.
     pub link_overruns: Counter,
     /// Status writes by outcome.
@@ -155,6 +159,16 @@ impl Metrics {
                 "multicast_groups",
                 "Solicited-node groups that the node is in",
                 &self.groups,
+            ),
+            (
+                "beacon_keys",
+                "Keys that beacons are accepted with",
+                &self.beacon_keys,
+            ),
+            (
+                "beacon_signing_key",
+                "The number of the key that beacons are signed with; 0 while none is known",
+                &self.signing_key,
             ),
         ] {
             registry.register(name, help, gauge.clone());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bellwether_core::announcer;
 use bellwether_core::name::NodeName;
 use bellwether_core::pool::parse_duration;
+use bellwether_crds::NAMESPACE;
 use bellwether_daemon::client::ClientOptions;
 use bellwether_daemon::telemetry::LogOptions;
 use clap::{Args, Parser, Subcommand};
@@ -38,6 +39,15 @@ pub struct RunOptions {
     /// The name of the Node that it runs on
     #[arg(long, env = "BELLWETHER_NODE_NAME", value_name = "NAME", value_parser = node_name)]
     pub node_name: NodeName,
+
+    /// The namespace of the Secret with the keys that speakers sign their beacons with
+    #[arg(
+        long,
+        env = "BELLWETHER_NAMESPACE",
+        value_name = "NAMESPACE",
+        default_value = NAMESPACE
+    )]
+    pub namespace: String,
 
     /// Links that never carry announcements: regular expressions over their names, separated by
     /// commas

@@ -11,6 +11,8 @@
 //!       +-----------------------------------------------------------------+
 //! ```
 //!
+//! The keys task follows the Secret with the keys of beacons.
+//!
 //! The L2 thread and the links task run from the start, the rest once the API server answers. When
 //! it goes away later, what is announced stays announced.
 
@@ -36,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desk::{Desk, DeskError, Input};
 use crate::facts::{AdvertisementFacts, AnnouncementFacts, SpeakerFacts};
+use crate::keys::{self, BeaconKeys};
 use crate::l2;
 use crate::links;
 use crate::metrics::Metrics;
@@ -137,6 +140,15 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         connected => connected?,
     };
     reachable.set_ok();
+    let said = |keys: BeaconKeys| tracing::info!(?keys, "keys for beacons");
+    tokio::spawn(keys::follow(
+        client.clone(),
+        options.namespace,
+        watches.clone(),
+        metrics.clone(),
+        said,
+        tasks.clone(),
+    ));
     let (sender, inputs) = mpsc::channel(INPUTS);
     let watch = Watches {
         client: client.clone(),
