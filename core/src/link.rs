@@ -35,6 +35,8 @@ pub struct Link {
     pub mac: MacAddr,
     /// Whether frames can leave and arrive.
     pub carrier: bool,
+    /// Its addresses, without link-local ones: the node's own.
+    pub addresses: BTreeSet<IpAddr>,
     /// The networks of its addresses, without those of link-local addresses.
     pub networks: BTreeSet<IpNet>,
     /// The link-local address that NDP is sent from. Without one that the kernel has found to be

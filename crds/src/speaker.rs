@@ -22,6 +22,12 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Reason", type_ = "string", json_path = ".spec.reason"),
     printcolumn(name = "Links", type_ = "string", json_path = ".status.links[*].name"),
     printcolumn(
+        name = "Addresses",
+        type_ = "string",
+        json_path = ".status.addresses[*]",
+        priority = 1
+    ),
+    printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status"
@@ -54,6 +60,14 @@ pub struct SpeakerStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub links: Vec<SpeakerLink>,
+
+    /// The addresses of the node, at which the speakers of other nodes reach this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+
+    /// The session of the speaker, as 16 hexadecimal digits: each start makes a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
 
     /// The version of the speaker.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -62,6 +62,12 @@ impl Host {
         Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, group)
     }
 
+    /// Its address on the management network, if it is a node.
+    #[must_use]
+    pub fn management_ipv4(&self) -> Ipv4Addr {
+        Ipv4Addr::new(172, 31, 255, self.number)
+    }
+
     /// The MAC address of its link on the LAN; it tells the host.
     #[must_use]
     pub fn mac(&self) -> String {
@@ -204,7 +210,7 @@ impl Topology {
         if host.is_node {
             push(
                 &mut lines,
-                format_args!("addr add 172.31.255.{}/24 dev mgmt0", host.number),
+                format_args!("addr add {}/24 dev mgmt0", host.management_ipv4()),
             );
             push(&mut lines, format_args!("link set mgmt0 up"));
         }

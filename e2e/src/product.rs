@@ -78,6 +78,12 @@ pub async fn speaker(
         format!("--node-name={}", node.name),
         "--health-address=127.0.0.1:7473".to_owned(),
         "--metrics-address=127.0.0.1:7472".to_owned(),
+        // Speakers reach each other on both networks.
+        format!(
+            "--node-addresses={},{}",
+            node.management_ipv4(),
+            node.ipv4()
+        ),
         // The management network is no place for addresses.
         "--exclude-interfaces=^mgmt".to_owned(),
     ];

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bellwether_core::link::Links;
 use bellwether_core::moment::Moment;
-use bellwether_core::name::NodeName;
 use bellwether_daemon::call::CallError;
 use bellwether_daemon::health::Check;
 use bellwether_daemon::watch::Event;
@@ -115,18 +114,19 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// The desk of `node`, which hands assignments to `inbox` and writes by `writer`.
+    /// A desk without anything on it, which hands assignments to `inbox` and writes by `writer`.
     #[must_use]
     pub fn new(
-        node: NodeName,
+        view: View,
+        reporter: Reporter,
         inbox: Inbox,
         writer: Writer,
         metrics: Metrics,
         checks: Checks,
     ) -> Self {
         Self {
-            view: View::new(node.clone()),
-            reporter: Reporter::new(node),
+            view,
+            reporter,
             inbox,
             writer,
             writers: JoinSet::new(),

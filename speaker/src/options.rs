@@ -1,6 +1,6 @@
 //! The command line of the speaker.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bellwether_core::announcer;
@@ -39,6 +39,16 @@ pub struct RunOptions {
     /// The name of the Node that it runs on
     #[arg(long, env = "BELLWETHER_NODE_NAME", value_name = "NAME", value_parser = node_name)]
     pub node_name: NodeName,
+
+    /// The addresses at which the speakers of other nodes reach this one, separated by commas;
+    /// without any, those of the links that can carry announcements
+    #[arg(
+        long,
+        env = "BELLWETHER_NODE_ADDRESSES",
+        value_name = "ADDRESS",
+        value_delimiter = ','
+    )]
+    pub node_addresses: Vec<IpAddr>,
 
     /// The namespace of the Secret with the keys that speakers sign their beacons with
     #[arg(
@@ -180,6 +190,15 @@ mod tests {
         assert!(!excluded.is_match("docker0"));
     }
 
+    /// As Kubernetes hands out a node's addresses: `status.hostIPs`.
+    #[test]
+    fn the_addresses_of_the_node_are_a_list() {
+        let options = run(&["--node-addresses=192.0.2.5,2001:db8::5"]).expect("options");
+        let addresses: Vec<IpAddr> = options.node_addresses;
+        assert_eq!(addresses.len(), 2);
+        assert!(run(&[]).expect("options").node_addresses.is_empty());
+    }
+
     #[test]
     fn what_makes_no_sense_is_refused() {
         for wrong in [
@@ -187,6 +206,7 @@ mod tests {
             "--frames-per-second=0",
             "--refresh=soon",
             "--node-name=",
+            "--node-addresses=node-a",
             "--no-such-flag",
         ] {
             assert!(run(&[wrong]).is_err(), "{wrong}");

@@ -62,12 +62,16 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// The reporter of `node`.
+    /// The reporter of `node`. Other nodes reach it at `addresses`; if there are none, at those of
+    /// its links.
     #[must_use]
-    pub fn new(node: NodeName) -> Self {
+    pub fn new(node: NodeName, addresses: Vec<IpAddr>) -> Self {
         Self {
             node,
-            surroundings: Surroundings::default(),
+            surroundings: Surroundings {
+                given: addresses,
+                ..Surroundings::default()
+            },
             links_known: false,
             assigned: false,
             stopping: false,

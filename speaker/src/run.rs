@@ -43,7 +43,9 @@ use crate::l2;
 use crate::links;
 use crate::metrics::Metrics;
 use crate::options::RunOptions;
+use crate::reporter::Reporter;
 use crate::socket::{self, PermissionError};
+use crate::view::View;
 use crate::writer::Writer;
 
 /// How many inputs may wait for the desk. When they are that many, the watches wait; the API server
@@ -170,7 +172,8 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     );
     drop(watch);
     let desk = Desk::new(
-        node.clone(),
+        View::new(node.clone()),
+        Reporter::new(node.clone(), options.node_addresses),
         inbox,
         Writer::new(client, node),
         metrics,

@@ -18,6 +18,7 @@ fn link(index: LinkIndex) -> (LinkIndex, Link) {
         name: format!("eth{}", index.0 - 1).into(),
         mac: MacAddr([2, 0, 0, 0, 0, last]),
         carrier: true,
+        addresses: BTreeSet::new(),
         networks: BTreeSet::new(),
         link_local: Some(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last.into())),
         router: false,

@@ -5,6 +5,7 @@ fn link(name: &str, networks: &[&str]) -> Link {
         name: name.into(),
         mac: MacAddr([2, 0, 0, 0, 0, 1]),
         carrier: true,
+        addresses: BTreeSet::new(),
         networks: networks
             .iter()
             .map(|network| network.parse().expect("a network"))

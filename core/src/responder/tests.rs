@@ -22,6 +22,7 @@ fn link(mac: MacAddr) -> Link {
         name: "eth0".into(),
         mac,
         carrier: true,
+        addresses: BTreeSet::new(),
         networks: BTreeSet::new(),
         link_local: Some(LINK_LOCAL),
         router: false,

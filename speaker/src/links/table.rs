@@ -195,6 +195,7 @@ impl LinkTable {
                 .into_iter()
                 .flat_map(BTreeMap::values)
         };
+        let global = || addresses().filter(|address| !address.is_link_local());
         let link_local = addresses()
             .filter(|address| address.usable && address.is_link_local())
             .find_map(|address| match address.address.addr() {
@@ -205,10 +206,8 @@ impl LinkTable {
             name: link.name.clone(),
             mac,
             carrier: link.carrier,
-            networks: addresses()
-                .filter(|address| !address.is_link_local())
-                .map(|address| address.address.trunc())
-                .collect(),
+            addresses: global().map(|address| address.address.addr()).collect(),
+            networks: global().map(|address| address.address.trunc()).collect(),
             link_local,
             router: link.router.unwrap_or(false),
             gateways: self.gateways.get(&link.index).cloned().unwrap_or_default(),

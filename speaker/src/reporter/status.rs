@@ -1,6 +1,6 @@
 //! What the status of an Announcement and of a Speaker should say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use bellwether_core::election::{Owned, ReleaseReason};
@@ -38,6 +38,8 @@ pub(super) struct Surroundings {
     pub links: Links,
     /// Those on which the speaker cannot listen, and why.
     pub closed: BTreeMap<LinkName, String>,
+    /// The node's addresses as its operator gives them; if there are none, those of the links count.
+    pub given: Vec<IpAddr>,
 }
 
 /// Why something cannot be announced: a reason and a sentence.
@@ -65,6 +67,17 @@ impl Surroundings {
         }
         places.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(places)
+    }
+
+    /// The addresses at which other nodes reach this one.
+    fn addresses(&self) -> Vec<String> {
+        let text = |address: &IpAddr| address.to_string();
+        if !self.given.is_empty() {
+            return self.given.iter().map(text).collect();
+        }
+        let links = self.links.iter().map(|(_, link)| link);
+        let all: BTreeSet<&IpAddr> = links.flat_map(|link| &link.addresses).collect();
+        all.into_iter().map(text).collect()
     }
 
     /// Why `address` cannot be announced on `link`, if it cannot.
@@ -217,6 +230,8 @@ pub(super) fn speaker(
     };
     let mut status = SpeakerStatus {
         links,
+        addresses: surroundings.addresses(),
+        session: None,
         version: Some(VERSION.to_owned()),
         conditions: vec![ready],
     };

@@ -21,6 +21,7 @@ fn link(name: &str) -> Link {
         name: name.into(),
         mac: MacAddr([2, 0, 0, 0, 0, 0x0a]),
         carrier: true,
+        addresses: ["192.0.2.5".parse().expect("an address")].into(),
         networks: ["192.0.2.0/24".parse().expect("a network")].into(),
         link_local: Some("fe80::a".parse().expect("an address")),
         router: false,
@@ -88,7 +89,7 @@ impl World {
     /// With one link, Announcements of all addresses, and a Speaker.
     fn new() -> Self {
         let mut world = Self {
-            reporter: Reporter::new("a".into()),
+            reporter: Reporter::new("a".into(), Vec::new()),
             now: 1_000_000,
             version: 0,
             announcements: BTreeMap::new(),
@@ -549,7 +550,7 @@ fn nothing_is_written_of_a_speaker_that_is_not_there() {
 
 #[test]
 fn nothing_is_said_before_the_links_are_known() {
-    let mut reporter = Reporter::new("a".into());
+    let mut reporter = Reporter::new("a".into(), Vec::new());
     let world = World::new();
     for input in [
         Input::Speaker(Event::Applied(SpeakerFacts {
@@ -587,6 +588,34 @@ fn at_the_end_everything_is_taken_back() {
     }
     let speaker = world.speaker.expect("a Speaker");
     assert_eq!(speaker.conditions[0].reason, "Stopping");
+}
+
+#[test]
+fn the_speaker_shows_the_addresses_of_all_links_or_those_that_were_given() {
+    let with = |name: &str, addresses: &[&str]| Link {
+        addresses: addresses
+            .iter()
+            .map(|text| text.parse().expect("an address"))
+            .collect(),
+        ..link(name)
+    };
+    let shown = |given: &[&str]| {
+        let given = given.iter().map(|text| text.parse().expect("an address"));
+        let mut world = World::new();
+        world.reporter = Reporter::new("a".into(), given.collect());
+        world.tell(links([
+            with("eth0", &["192.0.2.5", "2001:db8::5"]),
+            with("eth1", &["198.51.100.5", "192.0.2.5"]),
+        ]));
+        world.set_speaker(SpeakerStatus::default());
+        assert_eq!(world.settle(), 1);
+        world.speaker.expect("a Speaker").addresses
+    };
+    assert_eq!(shown(&[]), ["192.0.2.5", "198.51.100.5", "2001:db8::5"]);
+    assert_eq!(
+        shown(&["203.0.113.5", "192.0.2.5"]),
+        ["203.0.113.5", "192.0.2.5"]
+    );
 }
 
 #[test]

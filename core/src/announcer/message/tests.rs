@@ -13,6 +13,7 @@ fn link(gateways: &[IpAddr]) -> Link {
         name: "eth0".into(),
         mac: OURS,
         carrier: true,
+        addresses: BTreeSet::new(),
         networks: BTreeSet::new(),
         link_local: Some(LINK_LOCAL),
         router: false,

@@ -86,7 +86,7 @@ fn a_link_without_a_carrier_is_there_and_says_so() {
 }
 
 #[test]
-fn networks_are_those_of_global_addresses() {
+fn addresses_and_networks_are_the_global_ones() {
     let mut table = table(vec![link(2, "eth0")]);
     for text in [
         "192.0.2.5/24",
@@ -100,6 +100,8 @@ fn networks_are_those_of_global_addresses() {
     let link = links.get(ETH0).expect("eth0");
     let networks: Vec<_> = link.networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["192.0.2.0/24", "2001:db8::/64"]);
+    let addresses: Vec<_> = link.addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["192.0.2.5", "2001:db8::5"]);
     assert_eq!(
         link.link_local,
         Some("fe80::5".parse().expect("an address"))
