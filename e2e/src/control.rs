@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use crate::error::{Context, Error, Result};
+use crate::fault::Fault;
 
 /// What a lab can be asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -15,10 +16,10 @@ use crate::error::{Context, Error, Result};
 pub enum Request {
     /// What runs where.
     Status,
-    /// Do something to a node.
+    /// Do something to nodes.
     Fault {
-        /// The node.
-        node: String,
+        /// The nodes.
+        nodes: Vec<String>,
         /// What.
         fault: Fault,
     },
@@ -29,44 +30,6 @@ pub enum Request {
         /// What.
         action: Action,
     },
-}
-
-/// What can be done to a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Fault {
-    /// Unplug it from the LAN, the management network, or both.
-    Cut(Network),
-    /// Power off: unplug it from both networks and kill everything on it.
-    Crash,
-    /// Stop its speaker and kube-proxy where they are (SIGSTOP), and its kubelet with them.
-    Pause,
-    /// Undo all of the above: plug it in, let its programs go on, start those that were killed.
-    Heal,
-}
-
-/// A network that a node can be unplugged from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "camelCase")]
-pub enum Network {
-    /// Where addresses are announced.
-    Lan,
-    /// Where the API server is.
-    Mgmt,
-    /// Both.
-    Both,
-}
-
-impl Network {
-    /// The bridges that make it up.
-    #[must_use]
-    pub const fn bridges(self) -> &'static [&'static str] {
-        match self {
-            Self::Lan => &["lan"],
-            Self::Mgmt => &["mgmt"],
-            Self::Both => &["lan", "mgmt"],
-        }
-    }
 }
 
 /// What can be done to a program.

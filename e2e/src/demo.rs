@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 
 use crate::cluster::{MOMENT, node_of};
-use crate::control::Fault;
 use crate::error::{Context, Error, Result};
+use crate::fault::Fault;
 use crate::lab::{Lab, LabOptions, Lifetime, down, wait_for};
 
 const POOL: &str = "\

@@ -16,9 +16,10 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use crate::binaries;
-use crate::control::{Action, Fault, Folder, Request, Response, Status};
+use crate::control::{Action, Folder, Request, Response, Status};
 use crate::control_plane;
 use crate::error::{Context, Error, Result};
+use crate::fault::Fault;
 use crate::keeper::{self, DETACH, Keeper};
 use crate::network::Topology;
 use crate::process::stdout_of;
@@ -284,9 +285,14 @@ impl Lab {
 
     /// Does something to a node.
     pub async fn fault(&self, node: &str, fault: Fault) -> Result<()> {
-        let node = node.to_owned();
+        self.fault_all(&[node], fault).await
+    }
+
+    /// Does the same to several nodes. What the bridge plays begins and ends for all at once.
+    pub async fn fault_all(&self, nodes: &[&str], fault: Fault) -> Result<()> {
+        let nodes = nodes.iter().map(|&node| node.to_owned()).collect();
         self.folder
-            .ask(&Request::Fault { node, fault })
+            .ask(&Request::Fault { nodes, fault })
             .await
             .map(drop)
     }

@@ -12,9 +12,10 @@
 //! 2. [`keeper`]: the process that stands for a lab on the machine, and owns its folder;
 //! 3. [`supervisor`]: the first process inside the lab's namespaces; when it ends, everything does;
 //! 4. [`network`], [`control_plane`], [`kubelet`], [`product`]: what the supervisor builds and runs;
-//! 5. [`cluster`]: what tests and the demo ask of a cluster, in their own words;
-//! 6. [`probe`], [`pod`]: the traffic, and who answers it;
-//! 7. [`demo`]: the story that `make demo` tells.
+//! 5. [`fault`], [`impairment`]: what can be done to nodes, and to their frames;
+//! 6. [`cluster`]: what tests and the demo ask of a cluster, in their own words;
+//! 7. [`probe`], [`pod`]: the traffic, and who answers it;
+//! 8. [`demo`]: the story that `make demo` tells.
 //!
 //! [`binaries`] finds or builds Kubernetes; [`control`] is what the handle and the supervisor say to
 //! each other.
@@ -26,6 +27,8 @@ pub mod control;
 pub mod control_plane;
 pub mod demo;
 pub mod error;
+pub mod fault;
+pub mod impairment;
 pub mod keeper;
 pub mod kubelet;
 pub mod lab;

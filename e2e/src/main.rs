@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bellwether_e2e::control::{Action, Fault, Folder, Network, Status};
+use bellwether_e2e::control::{Action, Folder, Status};
 use bellwether_e2e::error::{Context, Error, Result};
+use bellwether_e2e::fault::FaultCommand;
 use bellwether_e2e::lab::{Lab, LabOptions, Lifetime, down};
 use bellwether_e2e::{binaries, demo, keeper, pod, probe, supervisor};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -55,18 +56,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Break a node, or heal it
+    /// Break nodes, or heal them
     Fault {
         #[command(flatten)]
         lab: Named,
-        /// What to do to it
-        #[arg(value_enum)]
-        fault: FaultName,
-        /// The node
-        node: String,
-        /// For cut: from which network
-        #[arg(long, value_enum, default_value = "lan")]
-        network: Network,
+        #[command(subcommand)]
+        fault: FaultCommand,
     },
     /// Kill, stop, pause, resume or start one program, such as speaker-node-a or kube-apiserver
     Program {
@@ -123,7 +118,7 @@ enum Verb {
 #[derive(clap::Args)]
 struct Named {
     /// The name of the lab
-    #[arg(long, default_value = "default")]
+    #[arg(long, default_value = "default", global = true)]
     name: String,
 }
 
@@ -131,18 +126,6 @@ struct Named {
 enum Output {
     Table,
     Json,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum FaultName {
-    /// Unplug it
-    Cut,
-    /// Power it off
-    Crash,
-    /// Stop its programs where they are
-    Pause,
-    /// Undo all of it
-    Heal,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -199,19 +182,13 @@ async fn run(verb: Verb) -> Result<ExitCode> {
                 .args(args);
             return pass_through(&mut command).await;
         }
-        Verb::Fault {
-            lab,
-            fault,
-            node,
-            network,
-        } => {
-            let fault = match fault {
-                FaultName::Cut => Fault::Cut(network),
-                FaultName::Crash => Fault::Crash,
-                FaultName::Pause => Fault::Pause,
-                FaultName::Heal => Fault::Heal,
-            };
-            Lab::attach(&lab.name).await?.fault(&node, fault).await?;
+        Verb::Fault { lab, fault } => {
+            let (nodes, fault) = fault.into_fault();
+            let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+            Lab::attach(&lab.name)
+                .await?
+                .fault_all(&nodes, fault)
+                .await?;
         }
         Verb::Program {
             lab,

@@ -21,8 +21,8 @@ use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::control::Network;
 use crate::error::{Context, Error, Result};
+use crate::fault::Network;
 use crate::process::stdout_of;
 
 /// Where the API server listens, on the management network.
@@ -264,28 +264,38 @@ fn push(lines: &mut String, line: std::fmt::Arguments<'_>) {
 }
 
 async fn batch(args: &[&str], lines: &str) -> Result<()> {
-    let mut child = Command::new("ip")
+    feed("ip", args, lines).await
+}
+
+/// Puts rules of nftables in force, all at once.
+pub async fn nft(rules: &str) -> Result<()> {
+    feed("nft", &["--file", "-"], rules).await
+}
+
+/// Runs a program to its end, with `lines` on its standard input.
+async fn feed(program: &str, args: &[&str], lines: &str) -> Result<()> {
+    let mut child = Command::new(program)
         .args(args)
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .context(|| "cannot run ip".to_owned())?;
+        .context(|| format!("cannot run {program}"))?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin
             .write_all(lines.as_bytes())
             .await
-            .context(|| "cannot write to ip".to_owned())?;
+            .context(|| format!("cannot write to {program}"))?;
     }
     let output = child
         .wait_with_output()
         .await
-        .context(|| "cannot wait for ip".to_owned())?;
+        .context(|| format!("cannot wait for {program}"))?;
     if output.status.success() {
         return Ok(());
     }
     Err(Error::Command {
-        command: format!("ip {} <<<'{lines}'", args.join(" ")),
+        command: format!("{program} {} <<<'{lines}'", args.join(" ")),
         status: output.status,
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     })

@@ -12,17 +12,18 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 
-use crate::control::{
-    Action, Fault, Folder, HostStatus, Network, ProgramStatus, Request, Response, Status,
-};
+use crate::control::{Action, Folder, HostStatus, ProgramStatus, Request, Response, Status};
 use crate::control_plane::{ControlPlane, wait_ready};
 use crate::error::{Context, Error, Result};
+use crate::fault::Fault;
 use crate::keeper::stdin_until_closed;
 use crate::kubelet::{Kubelet, NodeHealth};
 use crate::lab::{LabOptions, wait_for};
 use crate::network::{API_PORT, Topology, run as run_to_end};
 use crate::process::{Program, Running};
 use crate::product;
+
+mod faults;
 
 /// What the keeper tells the supervisor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -283,7 +284,7 @@ impl Supervisor {
     async fn handle(&mut self, request: Request) -> Result<Response> {
         match request {
             Request::Status => Ok(Response::Status(self.status())),
-            Request::Fault { node, fault } => self.fault(&node, fault).await,
+            Request::Fault { nodes, fault } => self.fault(&nodes, fault).await,
             Request::Program { name, action } => self.act(&name, action).await,
         }
     }
@@ -308,84 +309,6 @@ impl Supervisor {
             hosts,
             programs: programs.collect(),
         }
-    }
-
-    async fn fault(&mut self, node: &str, fault: Fault) -> Result<Response> {
-        let host = self.topology.host(node)?.clone();
-        let health = self.health.get(node).cloned().ok_or_else(|| {
-            Error::Refused(format!(
-                "{node} is no node of the cluster, so it cannot be broken"
-            ))
-        })?;
-        match fault {
-            Fault::Cut(network) => {
-                if network != Network::Lan {
-                    health.set_connected(false);
-                }
-                self.plug(&host.port_names(network), false).await?;
-            }
-            Fault::Crash => {
-                health.set_power(false);
-                self.plug(&host.port_names(Network::Both), false).await?;
-                for name in self.programs_on(node) {
-                    self.act(&name, Action::Kill).await?;
-                }
-            }
-            Fault::Pause => {
-                health.set_connected(false);
-                for name in self.programs_on(node) {
-                    self.act(&name, Action::Pause).await?;
-                }
-            }
-            Fault::Heal => {
-                self.plug(&host.port_names(Network::Both), true).await?;
-                for name in self.programs_on(node) {
-                    self.act(&name, Action::Resume).await?;
-                    self.act(&name, Action::Start).await?;
-                }
-                health.set_power(true);
-                health.set_connected(true);
-                self.wait_for_carrier(node).await?;
-            }
-        }
-        let faults = self.faults.entry(node.to_owned()).or_default();
-        match fault {
-            Fault::Heal => faults.clear(),
-            fault => faults.push(fault),
-        }
-        Ok(Response::Done)
-    }
-
-    fn programs_on(&self, node: &str) -> Vec<String> {
-        self.programs
-            .values()
-            .filter(|(program, _)| program.host.as_deref() == Some(node))
-            .map(|(program, _)| program.name.clone())
-            .collect()
-    }
-
-    async fn plug(&self, ports: &[String], plugged: bool) -> Result<()> {
-        let state = if plugged { "up" } else { "down" };
-        for port in ports {
-            run_to_end("ip", &["link", "set", port, state]).await?;
-        }
-        Ok(())
-    }
-
-    /// A bridge port that comes up again has its carrier up to a second later.
-    async fn wait_for_carrier(&self, node: &str) -> Result<()> {
-        let what = format!("the carrier of {node} coming back");
-        wait_for(&what, Duration::from_secs(10), async || {
-            let shown = run_to_end("ip", &["-n", node, "-br", "link", "show", "eth0"])
-                .await
-                .map_err(|error| error.to_string())?;
-            if shown.contains(" UP ") {
-                Ok(())
-            } else {
-                Err(shown)
-            }
-        })
-        .await
     }
 
     async fn act(&mut self, name: &str, action: Action) -> Result<Response> {

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use bellwether_e2e::cluster::{MOMENT, WEB};
-use bellwether_e2e::control::{Fault, Folder, Network};
+use bellwether_e2e::control::Folder;
+use bellwether_e2e::fault::{Fault, Network};
 use bellwether_e2e::lab::wait_for;
 use bellwether_e2e::{Lab, Result};
 

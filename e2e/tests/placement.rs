@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellwether_crds::condition::SERVICE_ANNOUNCED;
 use bellwether_e2e::cluster::{LAN_POOL, MOMENT, WEB, load_balancer, node_of};
-use bellwether_e2e::control::{Fault, Network};
+use bellwether_e2e::fault::{Fault, Network};
 use bellwether_e2e::lab::wait_for;
 use bellwether_e2e::{Lab, Result};
 
