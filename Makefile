@@ -5,7 +5,11 @@ PYTHON ?= python3
 LAB := target/debug/bellwether-lab
 DENY := target/tools/bin/cargo-deny
 
-.PHONY: help build demo test lint fmt generate clean
+SIMULATE := target/release/bellwether-simulate
+# How many runs of the simulator; 100000 before a release.
+SEEDS ?= 600
+
+.PHONY: help build demo test simulate lint fmt generate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +24,11 @@ test: ## Run all tests: unit, properties, real frames, end to end in the lab
 	$(CARGO) build --workspace --bins --tests
 	$(LAB) build
 	$(CARGO) test --workspace
+	$(MAKE) simulate
+
+simulate: ## Run the election in an invented network with faults (SEEDS=100000 for more)
+	$(CARGO) build --release --package bellwether-simulator
+	$(SIMULATE) --seeds $(SEEDS)
 
 lint: $(DENY) ## Check formatting, lints, licences and dependencies
 	$(CARGO) fmt --all --check

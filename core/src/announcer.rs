@@ -87,6 +87,11 @@ pub enum Input {
         /// The links that it may be announced on.
         interfaces: Interfaces,
     },
+    /// Somebody else has announced the address: it is announced anew, if it is owned.
+    Again {
+        /// The address.
+        address: IpAddr,
+    },
     /// This node does not announce the address any more, but stays prepared to.
     Release {
         /// The address.
@@ -215,6 +220,7 @@ impl Announcer {
                 address,
                 interfaces,
             } => self.place(address, interfaces, true),
+            Input::Again { address } => self.announce_again(address),
             Input::Release { address } => self.release(address),
             Input::Forget { address } => self.forget(address),
         }
@@ -312,6 +318,14 @@ impl Announcer {
                     self.start(address, link);
                 }
             }
+        }
+    }
+
+    fn announce_again(&mut self, address: IpAddr) {
+        let known = self.addresses.get(&address).filter(|known| known.owned);
+        let links = known.map(|known| known.links.clone()).unwrap_or_default();
+        for link in links {
+            self.start(address, link);
         }
     }
 

@@ -1,19 +1,63 @@
-//! Which of the candidates announces an address.
+//! Which of the candidates announces an address: "beacon and claim".
 //!
-//! Until speakers elect on the wire, it is the first candidate in the order of
-//! [`crate::placement::candidates`]. Every speaker computes the same order from the same objects;
-//! while their views differ, two may hold an address or none. What goes out for an address that is
-//! owned is up to [`crate::announcer`].
+//! Every speaker says at fixed intervals that it lives and which addresses it claims; whoever is
+//! silent for too long loses them to the next candidate. An [`Election`] is one speaker's part in
+//! that: it is told the time, the links, the candidates of each address, and what is received, and
+//! says what to send and which addresses this node owns. It needs neither the API server nor the
+//! controller. What goes out for an address that is owned is up to [`crate::announcer`]; the octets
+//! of a beacon are up to [`crate::frame::beacon`]; who is alive is up to [`crate::membership`].
+//!
+//! The rules, and where each is kept:
+//!
+//! | rule | what it says | where |
+//! |---|---|---|
+//! | R1 | only a candidate with a usable link owns an address | `contest` |
+//! | R2 | the owner keeps it; a candidate that comes back takes nothing | `take` |
+//! | R3 | the first candidate that is heard takes what is free; rank r waits r x 2I longer | `take` |
+//! | R4 | a claim has a higher term than all before; of equal ones the weight decides | `contest` |
+//! | R5 | silence counts from when the kernel received, and lasts as long as the peer says | [`crate::membership::timing`] |
+//! | R6, R7 | who has not said lately that it lives is silent, and listens before it goes on | `crate::membership::hearing` |
+//! | R8 | nobody claims who does not hear | `take`, `crate::membership::hearing` |
+//! | R9 | a silent owner is asked for on the wire before its address is taken | `care` |
+//! | R10 | an owner that another peer hears is not down | `take` |
+//! | R11 | a peer that was never heard is not down | `take`, `care` |
+//! | R12 | an owner that hears nothing gives up | `own`, `crate::membership::hearing` |
+//! | R13 | a higher claim is yielded to at once; a lower one is answered | `own` |
+//! | R15 | where frames never pass, datagrams decide | `contest` |
+//! | C1 to C3 | an address that nobody is known to own is asked for first; one that is owned is defended | `care` |
+//! | 3.7 | a planned move: the successor announces before the owner stops | `own` |
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::frame::beacon::{Beacon, Session};
+use crate::link::{LinkIndex, Links};
+use crate::mac::MacAddr;
+use crate::membership::book::Changes;
+use crate::membership::timing::Profile;
+use crate::membership::{Channel, Ignored, Membership};
 use crate::moment::Moment;
+use crate::mutation::Rules;
 use crate::name::NodeName;
 use crate::placement::{Candidate, Interfaces};
+
+mod beat;
+mod book;
+mod care;
+mod contest;
+mod damping;
+mod own;
+mod snapshot;
+mod take;
+
+use beat::Beat;
+use book::Book;
+use contest::Contest;
+pub use snapshot::{ChannelSnapshot, ContestSnapshot, PathSnapshot, PeerSnapshot, Snapshot};
 
 /// The number of a claim. Of two claims of one address, that with the higher term is the later one.
 #[derive(
@@ -41,24 +85,74 @@ pub struct Recorded {
     pub stands: bool,
 }
 
+/// Who may announce an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The nodes, best first.
+    pub candidates: Vec<Candidate>,
+    /// The last claim that is known to the API.
+    pub recorded: Option<Recorded>,
+    /// The node that an operator wants it to be announced by.
+    pub move_to: Option<NodeName>,
+}
+
+impl Assignment {
+    /// What `node` may do about the address, if anything.
+    #[must_use]
+    pub fn candidate(&self, node: &NodeName) -> Option<&Candidate> {
+        self.candidates
+            .iter()
+            .find(|candidate| candidate.node == *node)
+    }
+}
+
 /// What the election is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
-    /// These nodes may announce the address, best first.
+    /// The links of the node, all of them, as they are now.
+    Links(Links),
+    /// The MAC addresses of all speakers that the API knows, so that a peer that is not heard can
+    /// be told from a stranger.
+    Speakers(BTreeMap<NodeName, BTreeSet<MacAddr>>),
+    /// These nodes may announce the address.
     Assign {
         /// The address.
         address: IpAddr,
         /// The nodes.
-        candidates: Vec<Candidate>,
-        /// The last claim that is known.
-        recorded: Option<Recorded>,
+        assignment: Assignment,
     },
     /// Nobody may announce the address any more.
     Unassign {
         /// The address.
         address: IpAddr,
     },
-    /// This node stops: it releases all that it owns and owns nothing any more.
+    /// A beacon whose signature is right.
+    Beacon {
+        /// Where it came in.
+        channel: Channel,
+        /// The beacon.
+        beacon: Beacon,
+        /// When the kernel received it.
+        at: Moment,
+    },
+    /// A host on the link has said that it uses the address: an answer, a request or an
+    /// announcement from it.
+    Seen {
+        /// Where.
+        link: LinkIndex,
+        /// The address.
+        address: IpAddr,
+        /// The MAC address that it says it has.
+        mac: MacAddr,
+    },
+    /// A beacon has left on that channel.
+    Sent {
+        /// The channel.
+        channel: Channel,
+    },
+    /// This node stops: it gives all that it owns to others, and takes nothing any more.
+    Leave,
+    /// This node stops now: it releases all that it still owns.
     Stop,
 }
 
@@ -74,6 +168,35 @@ pub enum Output {
         /// Why.
         reason: ReleaseReason,
     },
+    /// The address is owned and has to be announced again: somebody else has.
+    Announce {
+        /// The address.
+        address: IpAddr,
+    },
+    /// A beacon is to be sent. When it has left, [`Input::Sent`] says so.
+    Beacon {
+        /// Where.
+        channel: Channel,
+        /// The beacon.
+        beacon: Beacon,
+    },
+    /// Ask on the link who has the address, without saying who asks (RFC 5227 section 2.1.1, RFC
+    /// 4862 section 5.4.2).
+    Probe {
+        /// Where.
+        link: LinkIndex,
+        /// The address.
+        address: IpAddr,
+    },
+    /// A stranger uses an address that this node is to announce, so it does not (C1).
+    Conflict {
+        /// The address.
+        address: IpAddr,
+        /// The stranger.
+        mac: MacAddr,
+    },
+    /// This node has given everything away and may end.
+    Left,
 }
 
 /// An address that this node announces.
@@ -89,20 +212,40 @@ pub struct Owned {
     pub previous: Option<NodeName>,
     /// Why this node announces it.
     pub reason: OwnReason,
+    /// How long after the last sign of life of the node before this one claimed it; zero if that
+    /// node handed it over, and none if there was none.
+    pub takeover: Option<Duration>,
 }
 
 /// Why this node announces an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OwnReason {
-    /// It is the first of the candidates.
-    FirstCandidate,
+    /// Nobody announced it.
+    Unclaimed,
+    /// The node before is silent.
+    OwnerSilent,
+    /// The node before hears nobody.
+    OwnerDeaf,
+    /// The node before has released it.
+    OwnerReleased,
+    /// The node before has handed it over.
+    HandedOver,
+}
+
+impl OwnReason {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Unclaimed,
+        Self::OwnerSilent,
+        Self::OwnerDeaf,
+        Self::OwnerReleased,
+        Self::HandedOver,
+    ];
 }
 
 impl fmt::Display for OwnReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::FirstCandidate => "FirstCandidate",
-        })
+        fmt::Debug::fmt(self, f)
     }
 }
 
@@ -111,140 +254,255 @@ impl fmt::Display for OwnReason {
 pub enum ReleaseReason {
     /// The address is used no more.
     Unassigned,
-    /// This node may not announce it any more.
-    NotCandidate,
-    /// Another candidate goes before this node.
-    NotFirstCandidate,
+    /// No node may announce it.
+    NoCandidate,
+    /// A successor has taken it over, as it was asked to.
+    HandedOver,
+    /// Another node has a higher claim.
+    Outclaimed,
+    /// No link that it can be announced on is usable.
+    LinkDown,
+    /// Nothing is heard on its links.
+    Deaf,
     /// The speaker stops.
     Stopping,
 }
 
 impl fmt::Display for ReleaseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unassigned => "Unassigned",
-            Self::NotCandidate => "NotCandidate",
-            Self::NotFirstCandidate => "NotFirstCandidate",
-            Self::Stopping => "Stopping",
-        })
+        fmt::Debug::fmt(self, f)
     }
 }
 
-/// Owns the addresses of which this node is the first candidate.
-#[derive(Debug)]
-pub struct FirstCandidate {
-    node: NodeName,
-    owned: BTreeMap<IpAddr, Owned>,
-    outputs: VecDeque<Output>,
-    stopped: bool,
+/// What an operator may set, and what is drawn at random.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// This node.
+    pub node: NodeName,
+    /// This start, drawn at random. The jitter of the beacons follows from it too.
+    pub session: Session,
+    /// How fast to beat.
+    pub profile: Profile,
+    /// Whether to give addresses away, one per second, until all candidates have about as many.
+    pub rebalance: bool,
 }
 
-impl FirstCandidate {
-    /// The election as `node` takes part in it.
+/// One speaker's part in the election. See the [module](self).
+#[derive(Debug)]
+pub struct Election {
+    config: Config,
+    started: Moment,
+    now: Moment,
+    links: Links,
+    speakers: BTreeMap<NodeName, BTreeSet<MacAddr>>,
+    membership: Membership,
+    contests: BTreeMap<IpAddr, Contest>,
+    book: Book,
+    beat: Beat,
+    /// When to look at an address again.
+    timers: BTreeSet<(Moment, IpAddr)>,
+    /// Addresses to look at now.
+    dirty: BTreeSet<IpAddr>,
+    changes: Changes,
+    outputs: VecDeque<Output>,
+    /// What has been taken in this turn: handed out when the claims have been.
+    taken: Vec<Output>,
+    leaving: bool,
+    left: bool,
+    rebalance_at: Moment,
+    rules: Rules,
+}
+
+impl Election {
+    /// The election as a speaker takes part in it that starts now.
     #[must_use]
-    pub fn new(node: NodeName) -> Self {
+    pub fn new(config: Config, now: Moment) -> Self {
+        Self::with_rules(config, now, Rules::default())
+    }
+
+    /// An election in which one rule is broken.
+    #[cfg(feature = "mutants")]
+    #[must_use]
+    pub fn mutant(config: Config, now: Moment, mutation: crate::mutation::Mutation) -> Self {
+        Self::with_rules(config, now, Rules::without(mutation))
+    }
+
+    fn with_rules(config: Config, now: Moment, rules: Rules) -> Self {
         Self {
-            node,
-            owned: BTreeMap::new(),
+            membership: Membership::new(config.node.clone(), config.session, rules),
+            beat: Beat::new(&config, now),
+            config,
+            started: now,
+            now,
+            links: Links::default(),
+            speakers: BTreeMap::new(),
+            contests: BTreeMap::new(),
+            book: Book::default(),
+            timers: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            changes: Changes::default(),
             outputs: VecDeque::new(),
-            stopped: false,
+            taken: Vec::new(),
+            leaving: false,
+            left: false,
+            rebalance_at: now,
+            rules,
         }
     }
 
-    /// Takes a decision. The time is for the elections to come: the order of candidates does not
-    /// depend on it.
-    pub fn handle(&mut self, input: Input, _now: Moment) {
+    /// Takes in what has happened. A beacon that is not taken in is an error, and changes nothing.
+    pub fn handle(&mut self, input: Input, now: Moment) -> Result<(), Ignored> {
+        self.turn(now);
         match input {
-            Input::Assign { .. } if self.stopped => {}
+            Input::Beacon {
+                channel,
+                beacon,
+                at,
+            } => self.receive(channel, &beacon, at.min(now))?,
+            Input::Seen { link, address, mac } => self.see(link, address, mac),
+            Input::Sent { channel } => {
+                let (limit, pause) = (self.fence_limit(), self.config.profile.interval * 2);
+                if let Some(hearing) = self.membership.hearing_mut(channel) {
+                    hearing.send(now, limit, pause);
+                }
+            }
+            Input::Links(links) => self.replace_links(links),
+            Input::Speakers(speakers) => self.speakers = speakers,
             Input::Assign {
                 address,
-                candidates,
-                recorded,
-            } => self.assign(address, candidates, recorded),
-            Input::Unassign { address } => self.release(address, ReleaseReason::Unassigned),
-            Input::Stop => {
-                self.stopped = true;
-                let all: Vec<_> = self.owned.keys().copied().collect();
-                for address in all {
-                    self.release(address, ReleaseReason::Stopping);
+                assignment,
+            } => self.assign(address, assignment),
+            Input::Unassign { address } => self.unassign(address),
+            Input::Leave => self.leave(),
+            Input::Stop => self.stop(),
+        }
+        self.finish();
+        Ok(())
+    }
+
+    /// Does what is due by `now`. Everything that had been received by then is to be handed in
+    /// before: silence is what remains when all has been read (R5).
+    pub fn on_deadline(&mut self, now: Moment) {
+        self.turn(now);
+        self.membership.record_lateness(self.beat.lateness(now));
+        self.notice_silence();
+        while let Some(&(due, address)) = self.timers.first()
+            && due <= now
+        {
+            self.timers.pop_first();
+            self.dirty.insert(address);
+        }
+        self.rebalance();
+        self.finish();
+    }
+
+    /// When [`Self::on_deadline`] has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Moment> {
+        if self.left {
+            return None;
+        }
+        let timer = self.timers.first().map(|&(due, _)| due);
+        let silence = self.next_silence();
+        let beat = Some(self.beat.next());
+        [timer, silence, beat].into_iter().flatten().min()
+    }
+
+    /// The next thing to do that has not been handed out.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// R6, R7: whether this node may answer and announce on that link: it has said lately that it
+    /// lives, and nobody can have taken its place without its having heard of it. To be asked right
+    /// before sending.
+    #[must_use]
+    pub fn may_answer(&self, link: LinkIndex, now: Moment) -> bool {
+        use crate::mutation::Mutation;
+        let Some(hearing) = self.membership.hearing(Channel::Link(link)) else {
+            return false;
+        };
+        let fenced = now < hearing.fenced_until() && self.rules.keep(Mutation::NoGap);
+        let lapsed =
+            !hearing.is_alive(now, self.fence_limit()) && self.rules.keep(Mutation::NoFence);
+        !fenced && !lapsed
+    }
+
+    /// Whether this node owns the address.
+    #[must_use]
+    pub fn owns(&self, address: IpAddr) -> bool {
+        self.contests
+            .get(&address)
+            .is_some_and(|contest| contest.own.is_some())
+    }
+
+    /// How many addresses this node owns.
+    #[must_use]
+    pub fn owned_count(&self) -> usize {
+        self.book.len()
+    }
+
+    /// What this node owns, by address.
+    pub fn owned(&self) -> impl Iterator<Item = Owned> {
+        self.contests
+            .iter()
+            .filter_map(|(&address, contest)| contest.owned(address))
+    }
+
+    /// R8: notices that the loop was away for so long that frames may have been lost.
+    fn turn(&mut self, now: Moment) {
+        let away = now.since(self.now);
+        self.now = self.now.max(now);
+        let limit = self.config.profile.interval * u32::from(self.config.profile.misses);
+        if away > crate::membership::timing::tenths(limit, crate::membership::timing::BLIND)
+            && self.rules.keep(crate::mutation::Mutation::NoGap)
+        {
+            let channels: Vec<_> = self.membership.channels().collect();
+            for channel in channels {
+                if let Some(hearing) = self.membership.hearing_mut(channel) {
+                    hearing.start_over(now);
                 }
             }
         }
     }
 
-    /// The next decision that has not been handed out.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+    /// Looks at all addresses of which something has changed, until nothing changes any more; then
+    /// sends what follows from it, claims before announcements (R4).
+    fn finish(&mut self) {
+        while let Some(address) = self.dirty.pop_first() {
+            self.look(address);
+        }
+        self.send_due();
+        self.outputs.extend(self.taken.drain(..));
+        if self.leaving && !self.left && self.book.is_empty() && self.beat.has_said_all() {
+            self.left = true;
+            self.outputs.push_back(Output::Left);
+        }
     }
 
-    /// What this node owns, by address.
-    #[must_use]
-    pub fn snapshot(&self) -> impl ExactSizeIterator<Item = &Owned> {
-        self.owned.values()
+    fn look_at_all(&mut self) {
+        self.dirty.extend(self.contests.keys());
     }
 
-    fn assign(&mut self, address: IpAddr, candidates: Vec<Candidate>, recorded: Option<Recorded>) {
-        let mut candidates = candidates.into_iter();
-        let first = candidates.next();
-        let Some(first) = first.filter(|first| first.node == self.node) else {
-            let behind = candidates.any(|candidate| candidate.node == self.node);
-            self.release(
-                address,
-                if behind {
-                    ReleaseReason::NotFirstCandidate
-                } else {
-                    ReleaseReason::NotCandidate
-                },
-            );
+    /// Looks at the address again at that time, at the latest.
+    fn look_again(&mut self, address: IpAddr, at: Moment) {
+        let Some(contest) = self.contests.get_mut(&address) else {
             return;
         };
-        let owned = match self.owned.get(&address) {
-            // Another node has claimed it since, and goes behind this one.
-            Some(owned) if is_outdone(owned, recorded.as_ref(), &self.node) => {
-                self.claim(address, first.interfaces, recorded)
-            }
-            Some(owned) if owned.interfaces == first.interfaces => return,
-            Some(owned) => Owned {
-                interfaces: first.interfaces,
-                ..owned.clone()
-            },
-            None => self.claim(address, first.interfaces, recorded),
-        };
-        self.owned.insert(address, owned.clone());
-        self.outputs.push_back(Output::Own(owned));
-    }
-
-    /// A claim after the recorded one; or the recorded one itself, if this node made it before it
-    /// was restarted.
-    fn claim(&self, address: IpAddr, interfaces: Interfaces, recorded: Option<Recorded>) -> Owned {
-        let (term, previous) = match recorded {
-            None => (Term::default().next(), None),
-            Some(recorded) if recorded.stands && recorded.node.as_ref() == Some(&self.node) => {
-                (recorded.term, None)
-            }
-            Some(recorded) => (recorded.term.next(), recorded.node),
-        };
-        Owned {
-            address,
-            interfaces,
-            term,
-            previous,
-            reason: OwnReason::FirstCandidate,
+        if let Some(old) = contest.look_at.replace(at) {
+            self.timers.remove(&(old, address));
         }
+        self.timers.insert((at, address));
     }
 
-    fn release(&mut self, address: IpAddr, reason: ReleaseReason) {
-        if self.owned.remove(&address).is_some() {
-            self.outputs.push_back(Output::Release { address, reason });
-        }
+    fn interval(&self) -> Duration {
+        self.config.profile.interval
     }
-}
 
-/// Whether a claim of another node is recorded that stands and is no earlier than this one.
-fn is_outdone(owned: &Owned, recorded: Option<&Recorded>, node: &NodeName) -> bool {
-    recorded.is_some_and(|recorded| {
-        recorded.stands && recorded.node.as_ref() != Some(node) && recorded.term >= owned.term
-    })
+    /// How long this node may be silent in the eyes of all others.
+    fn fence_limit(&self) -> Duration {
+        self.beat.promised()
+    }
 }
 
 #[cfg(test)]

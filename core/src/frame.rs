@@ -4,7 +4,9 @@
 //! [`Frame::encode`] turns a frame into octets. Both are total: no input makes them panic, and none
 //! makes them allocate. What to do about a frame is not decided here: see [`crate::responder`].
 //!
-//! [`ethernet`] has the header that all share, [`arp`] and [`ndp`] what is inside. The codecs of
+//! [`ethernet`] has the header that all share, [`arp`] and [`ndp`] what is inside, [`probe`] the
+//! questions of this node; [`beacon`] is what
+//! speakers say to each other, and has a codec of its own. The codecs of
 //! `pnet` are used within these modules and appear in no signature, so that they can be replaced.
 //! Only their fixed fields are: the accessors of NDP options compute lengths that overflow on
 //! hostile input.
@@ -14,8 +16,10 @@ use serde::{Deserialize, Serialize};
 use crate::mac::MacAddr;
 
 pub mod arp;
+pub mod beacon;
 pub mod ethernet;
 pub mod ndp;
+pub mod probe;
 
 use arp::{Arp, ArpError};
 use ethernet::{EtherType, Ethernet, EthernetError, VlanId};

@@ -9,7 +9,7 @@
 //! 1. [`range`], [`pool`]: addresses, and which Services may get them.
 //! 2. [`allocator`], with [`sharing`] and [`selector`]: which Service gets which address.
 //! 3. [`placement`]: which nodes may announce an address, in which order.
-//! 4. [`election`]: which of them does.
+//! 4. [`election`], with [`membership`]: which of them does.
 //! 5. [`announcer`]: what goes out for an address that this node announces, and when.
 //! 6. [`responder`]: what to answer to a frame that asks for an announced address.
 //!
@@ -23,7 +23,9 @@ pub mod frame;
 pub mod lease;
 pub mod link;
 pub mod mac;
+pub mod membership;
 pub mod moment;
+pub mod mutation;
 pub mod name;
 pub mod placement;
 pub mod pool;

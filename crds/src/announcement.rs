@@ -126,6 +126,10 @@ pub struct AnnouncedInterface {
     pub mac: String,
 }
 
+/// The annotation by which an operator says which node is to announce the address: it moves there
+/// without a gap, if that node is a candidate and its speaker is heard.
+pub const MOVE_TO: &str = "bellwether.dev/move-to";
+
 /// The name of the Announcement of an address: IPv4 as it is usually written; IPv6 in full, with
 /// `-` for `:`, because an object's name can hold neither `:` nor two dashes' worth of zeros.
 #[must_use]

@@ -4,31 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bellwether_core::election::Recorded;
+use bellwether_core::election::Assignment;
 use bellwether_core::name::NodeName;
-use bellwether_core::placement::Candidate;
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::filter::{cover_ipv4, cover_ipv6};
-
-/// Who may announce an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Assignment {
-    /// The nodes, best first.
-    pub candidates: Vec<Candidate>,
-    /// The last claim, as the Announcement records it.
-    pub recorded: Option<Recorded>,
-}
-
-impl Assignment {
-    /// What `node` may do about the address, if anything.
-    #[must_use]
-    pub fn candidate(&self, node: &NodeName) -> Option<&Candidate> {
-        self.candidates
-            .iter()
-            .find(|candidate| candidate.node == *node)
-    }
-}
 
 /// All addresses, at one moment. Never changed once it is made: the next one takes its place.
 #[derive(Debug, Default)]
@@ -72,6 +52,12 @@ impl Assignments {
         &self.ipv6
     }
 
+    /// Who may announce that address.
+    #[must_use]
+    pub fn get(&self, address: IpAddr) -> Option<&Assignment> {
+        self.by_address.get(&address).map(Arc::as_ref)
+    }
+
     /// The addresses that are new or assigned otherwise than in `old`.
     pub fn changed<'a>(
         &'a self,
@@ -100,16 +86,18 @@ impl Assignments {
 mod tests {
     use std::net::Ipv6Addr;
 
-    use bellwether_core::placement::Interfaces;
+    use bellwether_core::election::{Recorded, Term};
+    use bellwether_core::placement::{Candidate, Interfaces};
 
     use super::*;
 
     fn assignment(term: Option<u64>) -> Arc<Assignment> {
         Arc::new(Assignment {
             candidates: Vec::new(),
+            move_to: None,
             recorded: term.map(|term| Recorded {
                 node: Some("a".into()),
-                term: bellwether_core::election::Term(term),
+                term: Term(term),
                 stands: true,
             }),
         })
@@ -153,6 +141,7 @@ mod tests {
                     preference: 0,
                 }],
                 recorded: None,
+                move_to: None,
             })
         };
         let all = BTreeMap::from([

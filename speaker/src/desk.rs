@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::contacts::Contacts;
 use crate::facts::{AdvertisementFacts, AnnouncementFacts, SpeakerFacts};
 use crate::l2::{Inbox, Report};
 use crate::metrics::Metrics;
@@ -110,6 +111,8 @@ pub struct Desk {
     checks: Checks,
     /// When the last assignments were handed to the L2 thread.
     assigned_at: Option<Moment>,
+    /// Where the other speakers are, as the L2 thread knows it.
+    contacts: Contacts,
     links_known: bool,
 }
 
@@ -133,6 +136,7 @@ impl Desk {
             metrics,
             checks,
             assigned_at: None,
+            contacts: Contacts::new(),
             links_known: false,
         }
     }
@@ -204,6 +208,7 @@ impl Desk {
             Input::Advertisement(event) => self.view.advertisement(event),
             Input::Speaker(event) => {
                 self.view.speaker(&event);
+                self.introduce();
                 self.tell(reporter::Input::Speaker(event));
             }
         }
@@ -293,6 +298,15 @@ impl Desk {
             self.tell(reporter::Input::Assigned);
         }
         self.assigned_at = Some(clock::now());
+    }
+
+    /// Hands the L2 thread where the other speakers are, if that has changed.
+    fn introduce(&mut self) {
+        let contacts = self.view.contacts();
+        if contacts != self.contacts {
+            self.contacts.clone_from(&contacts);
+            self.inbox.set_contacts(contacts);
+        }
     }
 
     fn must_wait_to_assign(&self) -> bool {

@@ -8,7 +8,7 @@ use bellwether_core::election::{Recorded, Term};
 use bellwether_core::mac::MacAddr;
 use bellwether_core::name::{AdvertisementName, LinkName, NodeName};
 use bellwether_core::placement::{AdvertisedNode, Interfaces};
-use bellwether_crds::announcement::{Announcement, AnnouncementStatus, address_of};
+use bellwether_crds::announcement::{Announcement, AnnouncementStatus, MOVE_TO, address_of};
 use bellwether_crds::l2advertisement::{AdvertisementNode, L2Advertisement};
 use bellwether_crds::speaker::{Speaker, SpeakerStatus};
 
@@ -22,6 +22,8 @@ pub struct AnnouncementFacts {
     pub advertisements: Vec<AdvertisementName>,
     /// The only nodes that may announce it, if there is such a restriction.
     pub only_nodes: Option<BTreeSet<NodeName>>,
+    /// The node that an operator wants it to be announced by.
+    pub move_to: Option<NodeName>,
     /// Its status.
     pub status: AnnouncementStatus,
     /// Its version.
@@ -34,6 +36,7 @@ impl AnnouncementFacts {
     pub fn of(object: Announcement) -> Option<Self> {
         let name = object.metadata.name.unwrap_or_default();
         let spec = object.spec;
+        let annotations = object.metadata.annotations.unwrap_or_default();
         if address_of(&name) != Some(spec.address) {
             tracing::warn!(
                 announcement = name,
@@ -47,6 +50,7 @@ impl AnnouncementFacts {
             address: spec.address,
             advertisements: spec.advertisements.into_iter().map(Into::into).collect(),
             only_nodes: only_nodes.map(|nodes| nodes.into_iter().map(Into::into).collect()),
+            move_to: annotations.get(MOVE_TO).map(Into::into),
             status: object.status.unwrap_or_default(),
             resource_version: object.metadata.resource_version.unwrap_or_default(),
         })
@@ -105,6 +109,8 @@ pub struct SpeakerFacts {
     pub eligible: bool,
     /// The MAC addresses that its node announces from.
     pub macs: BTreeSet<MacAddr>,
+    /// Where its speaker is reached, over UDP.
+    pub addresses: Vec<IpAddr>,
     /// Its status, if it is that of this node.
     pub own_status: Option<SpeakerStatus>,
 }
@@ -119,6 +125,11 @@ impl SpeakerFacts {
         Self {
             eligible: object.spec.eligible,
             macs: macs.collect(),
+            addresses: status
+                .addresses
+                .iter()
+                .filter_map(|address| address.parse().ok())
+                .collect(),
             own_status: (name == *node).then_some(status),
             name,
         }

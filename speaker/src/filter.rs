@@ -123,6 +123,14 @@ pub fn arp(networks: &[Ipv4Net]) -> Vec<Instruction> {
     program.finish()
 }
 
+/// All beacons that are not this node's own: their `EtherType` is what tells them from other frames.
+#[must_use]
+pub fn beacons() -> Vec<Instruction> {
+    let mut program = Program::new();
+    program.0.push(instruction(RETURN, ACCEPT));
+    program.0
+}
+
 /// Neighbor Solicitations and Advertisements whose source or target is in one of `networks`.
 #[must_use]
 pub fn ndp(networks: &[Ipv6Net]) -> Vec<Instruction> {

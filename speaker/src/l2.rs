@@ -4,7 +4,8 @@
 //!   tasks                                       L2 thread
 //!   links ------- ArcSwap<Links> ------+
 //!   watches ----- ArcSwap<Assignments> +--eventfd--> election --> announcer --> frames out
-//!   run --------- stop ----------------+                             |
+//!   keys -------- ArcSwap<Keyring> ----+             ^     |         |
+//!   run --------- stop ----------------+       beacons in  beacons out
 //!                                          frames in --> responder <-+--------> frames out
 //!   reporter <--- bounded channel ------------ reports
 //! ```
@@ -16,35 +17,47 @@
 //!
 //! [`spawn`] starts it; [`Inbox`] is how others hand it what it works on.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bellwether_core::announcer::{self, Announcer};
-use bellwether_core::election::{self, FirstCandidate};
+use bellwether_core::election::{self, Election};
 use bellwether_core::frame::Frame;
+use bellwether_core::frame::beacon::Session;
+use bellwether_core::frame::beacon::keyring::Keyring;
+use bellwether_core::frame::probe::probe;
 use bellwether_core::link::{LinkIndex, Links};
+use bellwether_core::membership;
+use bellwether_core::membership::timing::Profile;
 use bellwether_core::moment::Moment;
 use bellwether_core::name::NodeName;
-use bellwether_core::responder::{Verdict, respond};
+use bellwether_core::responder::{ForeignClaim, Verdict, respond};
 use bellwether_daemon::health::Heartbeat;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::assignments::Assignments;
 use crate::clock;
+use crate::contacts::Contacts;
 use crate::groups::Memberships;
 use crate::metrics::{Metrics, PerProtocol};
+use crate::socket::control_space;
 
+mod datagrams;
+mod party;
 mod poller;
 mod report;
 mod sockets;
 
 pub use report::Report;
 
+use datagrams::Datagrams;
 use poller::{Channel, Poller, Source, Wake};
 use report::Reports;
 use sockets::Sockets;
@@ -58,11 +71,27 @@ const FRAMES_PER_TURN: usize = 64;
 /// More than any frame that matters; what is longer is cut.
 const LONGEST_FRAME: usize = 2048;
 
+/// How long a speaker that stops waits for others to take its addresses; less than Kubernetes waits.
+const LEAVE: Duration = Duration::from_secs(5);
+
+/// How often the other speakers are looked at for the metrics and conditions.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What the thread is to work with.
 #[derive(Debug)]
 pub struct Config {
     /// The node that it runs on.
     pub node: NodeName,
+    /// This start of the speaker: drawn at random.
+    pub session: Session,
+    /// How fast it beats.
+    pub profile: Profile,
+    /// Whether it gives addresses away until all nodes have about as many.
+    pub rebalance: bool,
+    /// The UDP port of channel B; none, to do without.
+    pub port: Option<u16>,
+    /// Where it says what it is at, when asked by [`Inbox::look`], and each second while it runs.
+    pub snapshots: watch::Sender<Option<Arc<election::Snapshot>>>,
     /// When and how fast it announces.
     pub announcer: announcer::Config,
     /// Where it counts.
@@ -82,11 +111,32 @@ pub struct Inbox(Arc<Shared>);
 struct Shared {
     links: ArcSwap<Links>,
     assignments: ArcSwap<Assignments>,
+    contacts: ArcSwap<Contacts>,
+    keyring: ArcSwapOption<Keyring>,
     stop: AtomicBool,
+    look: AtomicBool,
     wake: Wake,
 }
 
 impl Inbox {
+    /// These are the keys now. Without any nothing is announced.
+    pub fn set_keyring(&self, keyring: Keyring) {
+        self.0.keyring.store(Some(Arc::new(keyring)));
+        self.0.wake.ring();
+    }
+
+    /// Say what you are at, in [`Config::snapshots`].
+    pub fn look(&self) {
+        self.0.look.store(true, Ordering::Release);
+        self.0.wake.ring();
+    }
+
+    /// There are the other speakers now.
+    pub fn set_contacts(&self, contacts: Contacts) {
+        self.0.contacts.store(Arc::new(contacts));
+        self.0.wake.ring();
+    }
+
     /// These are the links of the node now.
     pub fn set_links(&self, links: Links) {
         self.0.links.store(Arc::new(links));
@@ -99,7 +149,7 @@ impl Inbox {
         self.0.wake.ring();
     }
 
-    /// Release everything and end.
+    /// Give everything away, release what nobody takes, and end.
     pub fn stop(&self) {
         self.0.stop.store(true, Ordering::Release);
         self.0.wake.ring();
@@ -112,7 +162,10 @@ pub fn spawn(config: Config) -> io::Result<(Inbox, JoinHandle<io::Result<()>>)> 
     let shared = Arc::new(Shared {
         links: ArcSwap::default(),
         assignments: ArcSwap::default(),
+        contacts: ArcSwap::default(),
+        keyring: ArcSwapOption::empty(),
         stop: AtomicBool::new(false),
+        look: AtomicBool::new(false),
         wake: Wake::new()?,
     });
     let inbox = Inbox(Arc::clone(&shared));
@@ -130,9 +183,23 @@ struct L2 {
     /// The snapshots that have been taken in.
     links: Arc<Links>,
     assignments: Arc<Assignments>,
-    election: FirstCandidate,
+    contacts: Arc<Contacts>,
+    keyring: Option<Arc<Keyring>>,
+    election: Election,
     announcer: Announcer,
     sockets: Sockets,
+    datagrams: Option<Datagrams>,
+    /// Links on which this node may not answer at present (R6, R7).
+    fenced: BTreeSet<LinkIndex>,
+    /// When all beacons were read the last time.
+    drained_at: Moment,
+    leave_until: Option<Moment>,
+    left: bool,
+    look_at: Moment,
+    snapshots: watch::Sender<Option<Arc<election::Snapshot>>>,
+    /// Room for the time that the kernel writes with a frame, and for a beacon.
+    control: Vec<u8>,
+    frame: Vec<u8>,
     memberships: Memberships,
     poller: Poller,
     reports: Reports,
@@ -142,9 +209,32 @@ struct L2 {
 
 impl L2 {
     fn new(config: Config, shared: Arc<Shared>) -> io::Result<Self> {
+        let now = clock::now();
+        let poller = Poller::new(&shared.wake)?;
+        let datagrams = config.port.map(Datagrams::open).transpose()?;
+        if let Some(datagrams) = &datagrams {
+            poller.add(datagrams.as_fd(), Source::Datagrams)?;
+        }
+        let part = election::Config {
+            node: config.node.clone(),
+            session: config.session,
+            profile: config.profile,
+            rebalance: config.rebalance,
+        };
         Ok(Self {
-            poller: Poller::new(&shared.wake)?,
-            election: FirstCandidate::new(config.node.clone()),
+            poller,
+            election: Election::new(part, now),
+            datagrams,
+            contacts: Arc::default(),
+            keyring: None,
+            fenced: BTreeSet::new(),
+            drained_at: now,
+            leave_until: None,
+            left: false,
+            look_at: now,
+            snapshots: config.snapshots,
+            control: control_space(),
+            frame: Vec::with_capacity(LONGEST_FRAME),
             node: config.node,
             announcer: Announcer::new(config.announcer),
             links: Arc::default(),
@@ -163,37 +253,138 @@ impl L2 {
         loop {
             let ready = self.poller.wait()?;
             let now = clock::now();
-            // Before any answer: what has come may release the address that is asked for.
+            // Before all else: what has come may release what is asked for, and prove who lives.
+            self.take_beacons(now, &mut buffer);
             if self
                 .poller
                 .sources(ready)
                 .any(|source| source == Source::Wake)
             {
                 self.shared.wake.silence();
-                if self.shared.stop.load(Ordering::Acquire) {
-                    self.election.handle(election::Input::Stop, now);
-                    self.act(now);
-                    return Ok(());
-                }
-                self.take_links(now);
-                self.take_assignments(now);
+                self.take_inbox(now);
+            }
+            if self.keyring.is_some() {
+                self.election.on_deadline(now);
+                self.act(now);
             }
             for index in 0..ready {
-                if let Some(Source::Socket(link, channel)) = self.poller.source(index) {
+                if let Some(Source::Socket(link, channel)) = self.poller.source(index)
+                    && channel != Channel::Beacon
+                {
                     self.serve(link, channel, now, &mut buffer);
                 }
             }
             if self.sockets.should_retry(now) {
                 self.follow_links(now);
             }
+            self.look_round(now);
             self.announcer.on_deadline(now);
             self.act(now);
-            self.reports.catch_up(self.election.snapshot());
+            self.reports.catch_up(|| self.election.owned().collect());
             self.heartbeat.beat();
-            let longest = now + LONGEST_WAIT;
-            let deadline = self.announcer.next_deadline();
-            let alarm = deadline.map_or(longest, |deadline| deadline.min(longest));
+            if self.left {
+                return Ok(());
+            }
+            let alarm = self.alarm(now);
             self.poller.wake_at(alarm)?;
+        }
+    }
+
+    /// When the thread has to turn round at the latest.
+    fn alarm(&self, now: Moment) -> Moment {
+        let election = self.keyring.as_ref();
+        let election = election.and_then(|_| self.election.next_deadline());
+        [
+            election,
+            self.announcer.next_deadline(),
+            self.leave_until,
+            Some(now + LONGEST_WAIT),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(now)
+    }
+
+    /// Takes in what other threads have left.
+    fn take_inbox(&mut self, now: Moment) {
+        self.take_keyring(now);
+        self.take_contacts(now);
+        self.take_links(now);
+        self.take_assignments(now);
+        if self.shared.stop.load(Ordering::Acquire) && self.leave_until.is_none() {
+            self.leave_until = Some(now + LEAVE);
+            if self.keyring.is_some() {
+                self.tell(election::Input::Leave, now);
+            } else {
+                self.left = true;
+            }
+        }
+    }
+
+    fn take_keyring(&mut self, now: Moment) {
+        let new = self.shared.keyring.load_full();
+        let is_first = self.keyring.is_none() && new.is_some();
+        self.keyring = new;
+        if is_first {
+            // The election listens from here on: before, it could hear nobody.
+            self.tell(election::Input::Links(Links::clone(&self.links)), now);
+        }
+    }
+
+    fn take_contacts(&mut self, now: Moment) {
+        let new = self.shared.contacts.load_full();
+        if Arc::ptr_eq(&new, &self.contacts) {
+            return;
+        }
+        self.contacts = new;
+        let speakers = self.contacts.iter();
+        let speakers = speakers.map(|(node, contact)| (node.clone(), contact.macs.clone()));
+        self.tell(election::Input::Speakers(speakers.collect()), now);
+    }
+
+    /// What is to be done now and then: gives up on those who take nothing, announces again where
+    /// this node may answer again, and says what it is at.
+    fn look_round(&mut self, now: Moment) {
+        if self.leave_until.is_some_and(|until| now >= until) && !self.left {
+            self.tell(election::Input::Stop, now);
+            self.left = true;
+        }
+        let may = |link: &LinkIndex| self.election.may_answer(*link, now);
+        let (free, fenced): (BTreeSet<_>, BTreeSet<_>) = self.sockets.links().partition(may);
+        let freed = !self.fenced.is_disjoint(&free);
+        self.fenced = fenced;
+        if freed {
+            // What was announced meanwhile did not leave.
+            let owned: Vec<_> = self.election.owned().map(|owned| owned.address).collect();
+            for address in owned {
+                self.announcer
+                    .handle(announcer::Input::Again { address }, now);
+            }
+        }
+        let asked = self.shared.look.swap(false, Ordering::AcqRel);
+        if asked || now >= self.look_at {
+            self.look_at = now + LOOK;
+            let snapshot = Arc::new(self.election.snapshot());
+            self.count_peers(&snapshot);
+            self.snapshots.send_replace(Some(snapshot));
+        }
+    }
+
+    fn count_peers(&self, snapshot: &election::Snapshot) {
+        self.metrics.peers.clear();
+        for peer in &snapshot.peers {
+            for path in &peer.paths {
+                let link = match path.channel {
+                    membership::Channel::Unicast => "unicast",
+                    membership::Channel::Link(index) => self
+                        .links
+                        .get(index)
+                        .map_or("gone", |link| link.name.as_str()),
+                };
+                let node = peer.node.as_str();
+                self.metrics.peers.set(node, link, path.up, path.lateness);
+            }
         }
     }
 
@@ -206,8 +397,13 @@ impl L2 {
         self.links = links;
         self.follow_links(now);
         self.memberships.retry();
+        self.sockets.set_filters(&self.assignments, &self.links);
         let links = Links::clone(&self.links);
-        self.announcer.handle(announcer::Input::Links(links), now);
+        self.announcer
+            .handle(announcer::Input::Links(links.clone()), now);
+        if self.keyring.is_some() {
+            self.tell(election::Input::Links(links), now);
+        }
         self.act(now);
         set(&self.metrics.groups, self.memberships.count());
     }
@@ -227,31 +423,32 @@ impl L2 {
         let old = std::mem::replace(&mut self.assignments, Arc::clone(&new));
         if new.ipv4_networks() != old.ipv4_networks() || new.ipv6_networks() != old.ipv6_networks()
         {
-            self.sockets.set_filters(&new);
+            self.sockets.set_filters(&new, &self.links);
         }
         for address in new.gone(&old) {
-            self.election
-                .handle(election::Input::Unassign { address }, now);
-            self.act(now);
+            self.tell(election::Input::Unassign { address }, now);
             self.announcer
                 .handle(announcer::Input::Forget { address }, now);
         }
         for (address, assignment) in new.changed(&old) {
+            let candidate = assignment.candidate(&self.node);
+            let prepare = candidate.map(|candidate| announcer::Input::Prepare {
+                address,
+                interfaces: candidate.interfaces.clone(),
+            });
             let input = election::Input::Assign {
                 address,
-                candidates: assignment.candidates.clone(),
-                recorded: assignment.recorded.clone(),
+                assignment: election::Assignment::clone(assignment),
             };
-            self.election.handle(input, now);
-            self.act(now);
-            let input = match assignment.candidate(&self.node) {
-                Some(candidate) => announcer::Input::Prepare {
-                    address,
-                    interfaces: candidate.interfaces.clone(),
-                },
-                None => announcer::Input::Forget { address },
-            };
-            self.announcer.handle(input, now);
+            self.tell(input, now);
+            match prepare {
+                Some(prepare) => self.announcer.handle(prepare, now),
+                // Until somebody takes it over it is announced here.
+                None if self.election.owns(address) => {}
+                None => self
+                    .announcer
+                    .handle(announcer::Input::Forget { address }, now),
+            }
         }
         self.act(now);
         set(&self.metrics.groups, self.memberships.count());
@@ -260,31 +457,69 @@ impl L2 {
     /// Does what election and announcer have decided.
     fn act(&mut self, now: Moment) {
         while let Some(decision) = self.election.poll_output() {
-            match decision {
-                election::Output::Own(owned) => {
-                    let input = announcer::Input::Own {
-                        address: owned.address,
-                        interfaces: owned.interfaces.clone(),
-                    };
-                    self.announcer.handle(input, now);
-                    self.reports.own(owned);
-                }
-                election::Output::Release { address, reason } => {
-                    self.announcer
-                        .handle(announcer::Input::Release { address }, now);
-                    self.reports.release(address, reason);
-                }
-            }
-            set(&self.metrics.owned, self.election.snapshot().len());
+            self.act_on(decision, now);
         }
         while let Some(output) = self.announcer.poll_output() {
             match output {
                 announcer::Output::Join { link, group } => self.memberships.join(link, group),
                 announcer::Output::Leave { link, group } => self.memberships.leave(link, group),
+                // What does not leave now is announced again when it may (R6).
                 announcer::Output::Send { link, frame } => {
-                    self.send(link, &frame, &self.metrics.announcements);
+                    if self.election.may_answer(link, now) {
+                        self.send(link, &frame, &self.metrics.announcements);
+                    } else {
+                        self.fenced.insert(link);
+                    }
                 }
             }
+        }
+    }
+
+    fn act_on(&mut self, decision: election::Output, now: Moment) {
+        match decision {
+            election::Output::Own(owned) => {
+                let input = announcer::Input::Own {
+                    address: owned.address,
+                    interfaces: owned.interfaces.clone(),
+                };
+                self.announcer.handle(input, now);
+                self.metrics.moves.own(&owned);
+                self.reports.own(owned);
+                set(&self.metrics.owned, self.election.owned_count());
+            }
+            election::Output::Release { address, reason } => {
+                let prepared = self
+                    .assignments
+                    .get(address)
+                    .is_some_and(|assignment| assignment.candidate(&self.node).is_some());
+                let input = if prepared {
+                    announcer::Input::Release { address }
+                } else {
+                    announcer::Input::Forget { address }
+                };
+                self.announcer.handle(input, now);
+                self.metrics.moves.release(reason);
+                self.reports.release(address, reason);
+                set(&self.metrics.owned, self.election.owned_count());
+            }
+            election::Output::Announce { address } => {
+                self.announcer
+                    .handle(announcer::Input::Again { address }, now);
+            }
+            election::Output::Beacon { channel, beacon } => {
+                self.send_beacon(channel, &beacon, now);
+            }
+            election::Output::Probe { link, address } => {
+                if let Some(mac) = self.links.get(link).map(|link| link.mac) {
+                    let frame = probe(address, mac);
+                    self.send(link, &frame, &self.metrics.probes);
+                }
+            }
+            election::Output::Conflict { address, mac } => {
+                self.metrics.foreign_claims.inc();
+                self.reports.foreign(ForeignClaim { address, mac }, now);
+            }
+            election::Output::Left => self.left = true,
         }
     }
 
@@ -308,7 +543,21 @@ impl L2 {
                 }
             };
             channel.of(&self.metrics.received).inc();
-            let announces = |address| self.announcer.announces(address, index);
+            let claim = Frame::parse(received.octets)
+                .ok()
+                .and_then(|frame| frame.claim());
+            if let Some((address, mac)) = claim
+                && self.keyring.is_some()
+            {
+                let link = index;
+                self.tell(election::Input::Seen { link, address, mac }, now);
+            }
+            let Some(link) = self.links.get(index) else {
+                return;
+            };
+            // Asked right before the answer leaves (R6, A9).
+            let may = self.election.may_answer(index, now);
+            let announces = |address| may && self.announcer.announces(address, index);
             match respond(&received, link, &self.links, announces) {
                 Verdict::Answer(frame) => self.send(index, &frame, &self.metrics.replies),
                 Verdict::Foreign(claim) => {

@@ -19,6 +19,7 @@
 
 pub mod assignments;
 pub mod clock;
+pub mod contacts;
 pub mod desk;
 pub mod facts;
 pub mod filter;
@@ -31,5 +32,6 @@ pub mod options;
 pub mod reporter;
 pub mod run;
 pub mod socket;
+pub mod status;
 pub mod view;
 pub mod writer;

@@ -4,11 +4,14 @@ use std::process::ExitCode;
 
 use bellwether_speaker::options::{Cli, Command};
 use bellwether_speaker::run::run;
+use bellwether_speaker::status::show;
 use clap::Parser;
 
 // One thread for all that is not urgent; what is has a thread of its own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Command::Run(options) = Cli::parse().command;
-    bellwether_daemon::exit::code(run(options).await)
+    match Cli::parse().command {
+        Command::Run(options) => bellwether_daemon::exit::code(run(*options).await),
+        Command::Status(options) => bellwether_daemon::exit::code(show(&options).await),
+    }
 }

@@ -2,12 +2,19 @@
 //!
 //! The L2 thread adds to plain atomics only: whatever has labels is looked up once, here.
 
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use bellwether_core::election::{Owned, ReleaseReason};
 use bellwether_core::frame::Packet;
+use bellwether_core::frame::beacon::keyring::Rejected;
+use bellwether_core::membership::Ignored;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Protocol {
@@ -44,6 +51,131 @@ impl PerProtocol {
     }
 }
 
+/// What is counted of beacons.
+#[derive(Clone, Debug, Default)]
+pub struct Beacons {
+    /// Sent.
+    pub sent: Counter,
+    /// Received, and genuine.
+    pub received: Counter,
+    /// Not taken in, by cause.
+    rejected: Family<Cause, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Cause {
+    cause: &'static str,
+}
+
+impl Beacons {
+    /// A beacon is no genuine one.
+    pub fn reject(&self, why: &Rejected) {
+        let cause = match why {
+            Rejected::Malformed(_) => "malformed",
+            Rejected::Oversized(_) => "oversized",
+            Rejected::UnknownKey(_) => "unknown_key",
+            Rejected::Forged => "forged",
+        };
+        self.count(cause);
+    }
+
+    /// A genuine beacon is not taken in.
+    pub fn ignore(&self, why: Ignored) {
+        let cause = match why {
+            Ignored::Own => "own",
+            Ignored::Replayed => "replayed",
+            Ignored::TooMany => "too_many_speakers",
+        };
+        self.count(cause);
+    }
+
+    fn count(&self, cause: &'static str) {
+        self.rejected.get_or_create(&Cause { cause }).inc();
+    }
+
+    /// How many were not taken in for that cause.
+    #[must_use]
+    pub fn rejected(&self, cause: &'static str) -> u64 {
+        self.rejected.get_or_create(&Cause { cause }).get()
+    }
+}
+
+/// What is counted of a peer on a link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PeerLabels {
+    peer: String,
+    link: String,
+}
+
+/// What is known of the other speakers.
+#[derive(Clone, Debug, Default)]
+pub struct Peers {
+    up: Family<PeerLabels, Gauge>,
+    lateness: Family<PeerLabels, Gauge<f64, AtomicU64>>,
+}
+
+impl Peers {
+    /// How a peer is heard on a link.
+    pub fn set(&self, peer: &str, link: &str, up: bool, lateness: Duration) {
+        let labels = PeerLabels {
+            peer: peer.to_owned(),
+            link: link.to_owned(),
+        };
+        self.up.get_or_create(&labels).set(i64::from(up));
+        let lateness = lateness.as_secs_f64();
+        self.lateness.get_or_create(&labels).set(lateness);
+    }
+
+    /// Forgets all peers.
+    pub fn clear(&self) {
+        self.up.clear();
+        self.lateness.clear();
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: String,
+}
+
+/// What is counted of moves.
+#[derive(Clone, Debug)]
+pub struct Moves {
+    claims: Family<Reason, Counter>,
+    releases: Family<Reason, Counter>,
+    takeover: Histogram,
+}
+
+impl Default for Moves {
+    fn default() -> Self {
+        let buckets = [
+            0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 5.0,
+        ];
+        Self {
+            claims: Family::default(),
+            releases: Family::default(),
+            takeover: Histogram::new(buckets),
+        }
+    }
+}
+
+impl Moves {
+    /// This node owns an address.
+    pub fn own(&self, owned: &Owned) {
+        let reason = owned.reason.to_string();
+        self.claims.get_or_create(&Reason { reason }).inc();
+        if let Some(takeover) = owned.takeover {
+            self.takeover.observe(takeover.as_secs_f64());
+        }
+    }
+
+    /// This node does not own an address any more.
+    pub fn release(&self, reason: ReleaseReason) {
+        let reason = reason.to_string();
+        self.releases.get_or_create(&Reason { reason }).inc();
+    }
+}
+
 /// The numbers of a process. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -55,8 +187,16 @@ pub struct Metrics {
     pub replies: PerProtocol,
     /// Announcement frames sent.
     pub announcements: PerProtocol,
+    /// Questions sent in nobody's name.
+    pub probes: PerProtocol,
     /// Frames by which another station claimed an announced address.
     pub foreign_claims: Counter,
+    /// Beacons.
+    pub beacons: Beacons,
+    /// The other speakers.
+    pub peers: Peers,
+    /// Addresses that came and went.
+    pub moves: Moves,
     /// Frames that could not be sent.
     pub send_errors: Counter,
     /// Reports that the reporter was too slow for. It is told the whole later.
@@ -102,10 +242,41 @@ impl Metrics {
                 "announcement_frames",
                 "Frames sent unasked to announce an address",
             ),
+            probes: PerProtocol::register(
+                registry,
+                "probes",
+                "Questions sent: before a first claim, for silent owners, and for gateways",
+            ),
             ..Self::default()
         };
         metrics.register_rest(registry);
+        metrics.register_election(registry);
         metrics
+    }
+
+    fn register_election(&self, registry: &mut Registry) {
+        let Beacons {
+            sent,
+            received,
+            rejected,
+        } = &self.beacons;
+        registry.register("beacons_sent", "Beacons sent", sent.clone());
+        let help = "Genuine beacons received";
+        registry.register("beacons_received", help, received.clone());
+        let help = "Beacons that were not taken in, by cause";
+        registry.register("beacons_rejected", help, rejected.clone());
+        let help = "Whether another speaker is heard on a link: 1 or 0";
+        registry.register("peer_up", help, self.peers.up.clone());
+        let help = "How late another speaker says that it is at times";
+        let lateness = self.peers.lateness.clone();
+        registry.register_with_unit("peer_lateness", help, Unit::Seconds, lateness);
+        let help = "Claims of addresses by this node, by reason";
+        registry.register("claims", help, self.moves.claims.clone());
+        let help = "Addresses that this node gave up, by reason";
+        registry.register("releases", help, self.moves.releases.clone());
+        let help = "From the last sign of life of an owner to this node's claim";
+        let takeover = self.moves.takeover.clone();
+        registry.register_with_unit("takeover", help, Unit::Seconds, takeover);
     }
 
     fn register_rest(&mut self, registry: &mut Registry) {

@@ -1,15 +1,17 @@
 //! The command line of the speaker.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwether_core::announcer;
+use bellwether_core::membership::timing::Profile;
 use bellwether_core::name::NodeName;
 use bellwether_core::pool::parse_duration;
 use bellwether_crds::NAMESPACE;
 use bellwether_daemon::client::ClientOptions;
 use bellwether_daemon::telemetry::LogOptions;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::{Regex, RegexSet};
 
 /// Links that are the node's own affair or its pods': no client is on them.
@@ -30,7 +32,33 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run as the speaker of a node; needs the capability NET_RAW in the node's network
-    Run(RunOptions),
+    Run(Box<RunOptions>),
+    /// Show the peers, links and addresses of the speaker that runs on this node
+    Status(StatusOptions),
+}
+
+/// Where a running speaker says what it is at.
+pub const SOCKET: &str = "/run/bellwether/speaker.sock";
+
+/// What to show.
+#[derive(Debug, Args)]
+pub struct StatusOptions {
+    /// The socket of the running speaker
+    #[arg(long, env = "BELLWETHER_SOCKET", value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+
+    /// Tables to read, or JSON for a program
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    pub output: Format,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Tables.
+    Table,
+    /// JSON.
+    Json,
 }
 
 /// How a speaker runs.
@@ -58,6 +86,31 @@ pub struct RunOptions {
         default_value = NAMESPACE
     )]
     pub namespace: String,
+
+    /// How fast to find out that another speaker is gone
+    #[arg(
+        long,
+        env = "BELLWETHER_PROFILE",
+        value_name = "PROFILE",
+        value_enum,
+        default_value_t = ProfileName::Default,
+        help_heading = "Electing"
+    )]
+    pub profile: ProfileName,
+
+    /// The UDP port at which the speakers of other nodes reach this one; the same on all nodes
+    #[arg(
+        long,
+        env = "BELLWETHER_BEACON_PORT",
+        value_name = "PORT",
+        default_value_t = 7474,
+        help_heading = "Electing"
+    )]
+    pub beacon_port: u16,
+
+    /// Give addresses away, one per second and without a gap, until all nodes have about as many
+    #[arg(long, env = "BELLWETHER_REBALANCE", help_heading = "Electing")]
+    pub rebalance: bool,
 
     /// Links that never carry announcements: regular expressions over their names, separated by
     /// commas
@@ -103,6 +156,16 @@ pub struct RunOptions {
     )]
     pub health_address: SocketAddr,
 
+    /// Where `bellwether-speaker status` asks this speaker; empty for nowhere
+    #[arg(
+        long,
+        env = "BELLWETHER_SOCKET",
+        value_name = "PATH",
+        default_value = SOCKET,
+        help_heading = "Listening"
+    )]
+    pub socket: PathBuf,
+
     /// Where to serve /metrics; port 0 lets the system choose
     #[arg(
         long,
@@ -120,6 +183,29 @@ pub struct RunOptions {
     /// How to log.
     #[command(flatten)]
     pub log: LogOptions,
+}
+
+/// How fast a speaker beats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProfileName {
+    /// A beacon each 50 ms: for wired networks
+    Default,
+    /// A beacon each 20 ms: for wired networks, and speakers with real-time priority
+    Fast,
+    /// A beacon each 200 ms: for wireless networks
+    Wifi,
+}
+
+impl ProfileName {
+    /// The figures.
+    #[must_use]
+    pub const fn profile(self) -> Profile {
+        match self {
+            Self::Default => Profile::DEFAULT,
+            Self::Fast => Profile::FAST,
+            Self::Wifi => Profile::WIFI,
+        }
+    }
 }
 
 impl RunOptions {
@@ -154,8 +240,10 @@ mod tests {
 
     fn run(arguments: &[&str]) -> Result<RunOptions, clap::Error> {
         let all = ["bellwether-speaker", "run", "--node-name=a"].iter();
-        let Command::Run(options) = Cli::try_parse_from(all.chain(arguments))?.command;
-        Ok(options)
+        match Cli::try_parse_from(all.chain(arguments))?.command {
+            Command::Run(options) => Ok(*options),
+            Command::Status(_) => panic!("another command"),
+        }
     }
 
     #[test]

@@ -17,8 +17,13 @@
 //! it goes away later, what is announced stays announced.
 
 use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_core::election::Snapshot;
+use bellwether_core::frame::beacon::Session;
+use bellwether_core::frame::beacon::keyring::Keyring;
 use bellwether_core::link::Links;
 use bellwether_crds::announcement::Announcement;
 use bellwether_crds::l2advertisement::L2Advertisement;
@@ -39,12 +44,13 @@ use tokio_util::sync::CancellationToken;
 use crate::desk::{Desk, DeskError, Input};
 use crate::facts::{AdvertisementFacts, AnnouncementFacts, SpeakerFacts};
 use crate::keys::{self, BeaconKeys};
-use crate::l2;
+use crate::l2::{self, Inbox};
 use crate::links;
 use crate::metrics::Metrics;
 use crate::options::RunOptions;
 use crate::reporter::Reporter;
 use crate::socket::{self, PermissionError};
+use crate::status;
 use crate::view::View;
 use crate::writer::Writer;
 
@@ -77,6 +83,9 @@ pub enum RunError {
     /// An address is taken.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The system has no random numbers.
+    #[error("cannot draw a session at random: {0}")]
+    Random(getrandom::Error),
     /// There is no L2 thread.
     #[error("cannot start the L2 thread: {0}")]
     L2(std::io::Error),
@@ -115,14 +124,22 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     serve(endpoints, health, log_level, registry, shutdown.clone()).await?;
 
     let (reporter, reports) = mpsc::channel(REPORTS);
+    let session = getrandom::u64().map_err(RunError::Random)?;
+    let (snapshots, snapshot) = watch::channel(None);
     let (inbox, l2) = l2::spawn(l2::Config {
         node: node.clone(),
+        session: Session(session),
+        profile: options.profile.profile(),
+        rebalance: options.rebalance,
+        port: Some(options.beacon_port),
+        snapshots,
         announcer: options.announcer(),
         metrics: metrics.clone(),
         heartbeat,
         reports: reporter,
     })
     .map_err(RunError::L2)?;
+    serve_status(&options.socket, inbox.clone(), snapshot, shutdown.clone());
     // Links and objects go on being followed while the last statuses are written.
     let tasks = CancellationToken::new();
     let _end_tasks = tasks.clone().drop_guard();
@@ -142,13 +159,12 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         connected => connected?,
     };
     reachable.set_ok();
-    let said = |keys: BeaconKeys| tracing::info!(?keys, "keys for beacons");
     tokio::spawn(keys::follow(
         client.clone(),
         options.namespace,
         watches.clone(),
         metrics.clone(),
-        said,
+        hand_keys(inbox.clone()),
         tasks.clone(),
     ));
     let (sender, inputs) = mpsc::channel(INPUTS);
@@ -181,6 +197,34 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     );
     desk.work(inputs, reports, links, l2, shutdown).await?;
     Ok(())
+}
+
+/// Answers `bellwether-speaker status`, unless `socket` is empty.
+fn serve_status(
+    socket: &Path,
+    inbox: Inbox,
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    shutdown: CancellationToken,
+) {
+    if socket.as_os_str().is_empty() {
+        return;
+    }
+    if let Err(error) = status::serve(socket, inbox, snapshots, shutdown) {
+        // Nothing depends on it but a person who asks.
+        let socket = socket.display();
+        tracing::warn!(%socket, %error, "bellwether-speaker status will not work");
+    }
+}
+
+/// Hands keys to the L2 thread.
+fn hand_keys(inbox: Inbox) -> impl FnMut(BeaconKeys) {
+    move |keys| {
+        tracing::info!(?keys, "keys for beacons");
+        match Keyring::new(&keys.cluster, keys.secrets, keys.signing) {
+            Ok(keyring) => inbox.set_keyring(keyring),
+            Err(error) => tracing::warn!(%error, "the keys for beacons cannot be used"),
+        }
+    }
 }
 
 /// What all watches share.

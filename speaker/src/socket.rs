@@ -19,7 +19,12 @@ use std::ptr;
 
 use bellwether_core::frame::ethernet::EtherType;
 use bellwether_core::link::LinkIndex;
+use bellwether_core::mac::MacAddr;
 use bellwether_core::responder::{Delivery, Received};
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::ReceiveTimestampns;
+use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, recvmsg, setsockopt};
+use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 
 use crate::filter::Instruction;
@@ -115,6 +120,59 @@ impl PacketSocket {
         }))
     }
 
+    /// The next frame, and when the kernel received it by its wall clock, if it says so.
+    ///
+    /// `control` is where the kernel writes the time: see [`control_space`].
+    pub fn receive_stamped(
+        &self,
+        buffer: &mut [u8],
+        control: &mut [u8],
+    ) -> io::Result<Option<(usize, Option<TimeSpec>)>> {
+        let mut pieces = [io::IoSliceMut::new(buffer)];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let descriptor = self.socket.as_raw_fd();
+        let received = match recvmsg::<LinkAddr>(descriptor, &mut pieces, Some(control), flags) {
+            Ok(received) => received,
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let stamp = received.cmsgs()?.find_map(|message| match message {
+            ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
+            _ => None,
+        });
+        Ok(Some((received.bytes, stamp)))
+    }
+
+    /// Has the kernel stamp what it receives.
+    pub fn stamp(&self) -> io::Result<()> {
+        Ok(setsockopt(&self.socket, ReceiveTimestampns, &true)?)
+    }
+
+    /// Has the network card let a group's frames through, for as long as the socket is open.
+    pub fn join(&self, group: MacAddr) -> io::Result<()> {
+        // SAFETY: it is a plain C structure for which all zeros are a valid value.
+        let mut membership: libc::packet_mreq = unsafe { zeroed() };
+        membership.mr_ifindex = self.link;
+        membership.mr_type = libc::PACKET_MR_MULTICAST.try_into().unwrap_or(0);
+        membership.mr_alen = 6;
+        membership.mr_address[..6].copy_from_slice(&group.0);
+        // SAFETY: `membership` is valid for reads of the length given beside it.
+        let result = unsafe {
+            libc::setsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_ADD_MEMBERSHIP,
+                ptr::from_ref(&membership).cast(),
+                length_of::<libc::packet_mreq>(),
+            )
+        };
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
     /// Sends a frame. Fails with `WouldBlock` if the link's queue is full.
     pub fn send(&self, octets: &[u8]) -> io::Result<()> {
         self.socket.send(octets).map(|_| ())
@@ -167,6 +225,12 @@ impl AsFd for PacketSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// Room for the time that the kernel writes with a frame.
+#[must_use]
+pub fn control_space() -> Vec<u8> {
+    nix::cmsg_space!(TimeSpec)
 }
 
 fn address(link: libc::c_int, ether_type: EtherType) -> io::Result<SockAddr> {

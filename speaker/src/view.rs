@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bellwether_core::election::Recorded;
+use bellwether_core::election::{Assignment, Recorded};
 use bellwether_core::mac::MacAddr;
 use bellwether_core::name::{AdvertisementName, NodeName};
 use bellwether_core::placement::{AdvertisedNode, candidates};
 use bellwether_crds::announcement::address_of;
 use bellwether_daemon::watch::Event;
 
-use crate::assignments::{Assignment, Assignments};
+use crate::assignments::Assignments;
+use crate::contacts::{Contact, Contacts};
 use crate::facts::{AdvertisementFacts, AnnouncementFacts, SpeakerFacts};
 
 /// What is known of an Announcement.
@@ -23,6 +24,7 @@ struct Known {
     advertisements: Vec<AdvertisementName>,
     only_nodes: Option<BTreeSet<NodeName>>,
     recorded: Option<Recorded>,
+    move_to: Option<NodeName>,
 }
 
 impl From<&AnnouncementFacts> for Known {
@@ -31,6 +33,7 @@ impl From<&AnnouncementFacts> for Known {
             advertisements: facts.advertisements.clone(),
             only_nodes: facts.only_nodes.clone(),
             recorded: facts.recorded(),
+            move_to: facts.move_to.clone(),
         }
     }
 }
@@ -39,7 +42,7 @@ impl From<&AnnouncementFacts> for Known {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Peer {
     eligible: bool,
-    macs: BTreeSet<MacAddr>,
+    contact: Contact,
 }
 
 /// Which kinds have been listed.
@@ -103,7 +106,9 @@ impl View {
     /// Whether a node of the cluster announces from this MAC address.
     #[must_use]
     pub fn is_speakers_mac(&self, mac: MacAddr) -> bool {
-        self.speakers.values().any(|peer| peer.macs.contains(&mac))
+        self.speakers
+            .values()
+            .any(|peer| peer.contact.macs.contains(&mac))
     }
 
     /// Takes in what happened to Announcements.
@@ -190,7 +195,10 @@ impl View {
     pub fn speaker(&mut self, event: &Event<SpeakerFacts>) {
         let peer = |facts: &SpeakerFacts| Peer {
             eligible: facts.eligible,
-            macs: facts.macs.clone(),
+            contact: Contact {
+                macs: facts.macs.clone(),
+                addresses: facts.addresses.clone(),
+            },
         };
         match event {
             Event::Listed {
@@ -223,6 +231,15 @@ impl View {
                 }
             }
         }
+    }
+
+    /// The other speakers, as far as the API knows them.
+    #[must_use]
+    pub fn contacts(&self) -> Contacts {
+        let others = self.speakers.iter().filter(|(node, _)| **node != self.node);
+        others
+            .map(|(node, peer)| (node.clone(), peer.contact.clone()))
+            .collect()
     }
 
     /// Whether something has changed that may make other assignments.
@@ -265,6 +282,7 @@ impl View {
         Some(Assignment {
             candidates: candidates(address, advertised, known.only_nodes.as_ref(), is_eligible),
             recorded: known.recorded.clone(),
+            move_to: known.move_to.clone(),
         })
     }
 

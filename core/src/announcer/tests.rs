@@ -472,7 +472,7 @@ fn step() -> impl Strategy<Value = Step> {
     );
     prop_oneof![
         some_links.prop_map(Step::Tell),
-        (address, interfaces, 0..4u8).prop_map(|(address, interfaces, kind)| {
+        (address, interfaces, 0..5u8).prop_map(|(address, interfaces, kind)| {
             Step::Tell(match kind {
                 0 => Input::Prepare {
                     address,
@@ -483,6 +483,7 @@ fn step() -> impl Strategy<Value = Step> {
                     interfaces,
                 },
                 2 => Input::Release { address },
+                3 => Input::Again { address },
                 _ => Input::Forget { address },
             })
         }),
@@ -508,7 +509,7 @@ proptest! {
                         Input::Release { address } | Input::Forget { address } => {
                             owned.remove(address);
                         }
-                        Input::Links(_) | Input::Prepare { .. } => {}
+                        Input::Links(_) | Input::Prepare { .. } | Input::Again { .. } => {}
                     }
                     world.tell(input);
                 }

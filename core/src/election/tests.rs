@@ -1,170 +1,330 @@
+//! One speaker's part, rule by rule: what it is told, and what it does. How several do together is
+//! simulated elsewhere.
+
 use super::*;
+use crate::frame::beacon::{Digest, Entry, Flags, Heard, Part, Pulse, Standing};
+use crate::link::Link;
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
+const LINK: LinkIndex = LinkIndex(1);
+const A: Channel = Channel::Link(LINK);
+const ME: Session = Session(1);
+const INTERVAL: u64 = 50;
 
-fn candidates(names: &[&str]) -> Vec<Candidate> {
-    names
-        .iter()
-        .map(|&name| Candidate {
-            node: name.into(),
+/// A speaker on node `a`, and what it hears from one peer, `b`.
+struct World {
+    election: Election,
+    now: u64,
+    sequence: u64,
+    outputs: Vec<Output>,
+}
+
+impl World {
+    /// It has just started; `b` is a better candidate, or a worse one.
+    fn new(candidates: &[&str]) -> Self {
+        let config = Config {
+            node: "a".into(),
+            session: ME,
+            profile: Profile::DEFAULT,
+            rebalance: false,
+        };
+        let mut world = Self {
+            election: Election::new(config, Moment::ORIGIN),
+            now: 0,
+            sequence: 0,
+            outputs: Vec::new(),
+        };
+        let link = Link {
+            name: "eth0".into(),
+            mac: MacAddr([2, 0, 0, 0, 0, 1]),
+            carrier: true,
+            addresses: BTreeSet::new(),
+            networks: "192.0.2.0/24".parse().into_iter().collect(),
+            link_local: None,
+            router: false,
+            gateways: BTreeSet::new(),
+            ports: BTreeSet::new(),
+        };
+        world.tell(Input::Links([(LINK, link)].into_iter().collect()));
+        world.assign(candidates);
+        world
+    }
+
+    fn assign(&mut self, candidates: &[&str]) {
+        let candidates = candidates.iter().map(|&node| Candidate {
+            node: node.into(),
             interfaces: Interfaces::All,
             preference: 0,
-        })
-        .collect()
-}
-
-fn assign(names: &[&str]) -> Input {
-    Input::Assign {
-        address: ADDRESS,
-        candidates: candidates(names),
-        recorded: None,
-    }
-}
-
-fn recorded(names: &[&str], node: &str, term: u64) -> Input {
-    Input::Assign {
-        address: ADDRESS,
-        candidates: candidates(names),
-        recorded: Some(Recorded {
-            node: Some(node.into()),
-            term: Term(term),
-            stands: true,
-        }),
-    }
-}
-
-fn released(names: &[&str], node: Option<&str>, term: u64) -> Input {
-    Input::Assign {
-        address: ADDRESS,
-        candidates: candidates(names),
-        recorded: Some(Recorded {
-            node: node.map(Into::into),
-            term: Term(term),
-            stands: false,
-        }),
-    }
-}
-
-fn owned(term: u64, previous: Option<&str>) -> Output {
-    Output::Own(Owned {
-        address: ADDRESS,
-        interfaces: Interfaces::All,
-        term: Term(term),
-        previous: previous.map(Into::into),
-        reason: OwnReason::FirstCandidate,
-    })
-}
-
-fn release(reason: ReleaseReason) -> Output {
-    Output::Release {
-        address: ADDRESS,
-        reason,
-    }
-}
-
-/// What node `a` decides on each of `inputs`, one after the other.
-fn decisions(inputs: impl IntoIterator<Item = Input>) -> Vec<Output> {
-    let mut election = FirstCandidate::new("a".into());
-    let mut outputs = Vec::new();
-    for input in inputs {
-        election.handle(input, Moment::ORIGIN);
-        outputs.extend(std::iter::from_fn(|| election.poll_output()));
-    }
-    outputs
-}
-
-#[test]
-fn the_first_candidate_owns_the_address() {
-    assert_eq!(decisions([assign(&["a", "b"])]), [owned(1, None)]);
-    assert_eq!(decisions([assign(&["b", "a"])]), []);
-    assert_eq!(decisions([assign(&[])]), []);
-}
-
-#[test]
-fn nothing_is_decided_twice() {
-    let same = [assign(&["a", "b"]), recorded(&["a", "c"], "a", 1)];
-    assert_eq!(decisions(same), [owned(1, None)]);
-}
-
-#[test]
-fn an_address_is_released_for_the_reason_that_applies() {
-    for (then, reason) in [
-        (assign(&["b", "a"]), ReleaseReason::NotFirstCandidate),
-        (assign(&["b"]), ReleaseReason::NotCandidate),
-        (assign(&[]), ReleaseReason::NotCandidate),
-        (
-            Input::Unassign { address: ADDRESS },
-            ReleaseReason::Unassigned,
-        ),
-        (Input::Stop, ReleaseReason::Stopping),
-    ] {
-        assert_eq!(
-            decisions([assign(&["a"]), then]),
-            [owned(1, None), release(reason)]
-        );
-    }
-}
-
-#[test]
-fn a_claim_comes_after_the_recorded_one() {
-    assert_eq!(decisions([recorded(&["a"], "b", 4)]), [owned(5, Some("b"))]);
-}
-
-#[test]
-fn a_later_claim_of_a_node_that_goes_behind_is_answered_by_a_later_one() {
-    let inputs = [assign(&["a", "b"]), recorded(&["a", "b"], "b", 1)];
-    assert_eq!(decisions(inputs), [owned(1, None), owned(2, Some("b"))]);
-    // An earlier one is what was there before.
-    let inputs = [recorded(&["a"], "b", 4), recorded(&["a"], "b", 4)];
-    assert_eq!(decisions(inputs), [owned(5, Some("b"))]);
-}
-
-#[test]
-fn a_node_that_restarts_goes_on_with_its_claim() {
-    assert_eq!(decisions([recorded(&["a"], "a", 4)]), [owned(4, None)]);
-}
-
-#[test]
-fn a_claim_that_does_not_stand_is_followed_by_a_new_one_and_outdoes_none() {
-    assert_eq!(
-        decisions([released(&["a"], Some("a"), 4)]),
-        [owned(5, Some("a"))]
-    );
-    assert_eq!(decisions([released(&["a"], None, 4)]), [owned(5, None)]);
-    let inputs = [assign(&["a"]), released(&["a"], Some("b"), 9)];
-    assert_eq!(decisions(inputs), [owned(1, None)]);
-}
-
-#[test]
-fn other_links_are_the_same_claim() {
-    let named = Interfaces::Named(["eth1".into()].into());
-    let mut moved = candidates(&["a"]);
-    moved[0].interfaces = named.clone();
-    let outputs = decisions([
-        recorded(&["a"], "b", 4),
-        Input::Assign {
+        });
+        self.tell(Input::Assign {
             address: ADDRESS,
-            candidates: moved,
-            recorded: None,
+            assignment: Assignment {
+                candidates: candidates.collect(),
+                recorded: None,
+                move_to: None,
+            },
+        });
+    }
+
+    fn tell(&mut self, input: Input) {
+        let now = Moment::from_millis(self.now);
+        self.election.handle(input, now).expect("taken in");
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        let now = Moment::from_millis(self.now);
+        while let Some(output) = self.election.poll_output() {
+            if let Output::Beacon { channel, .. } = output {
+                let sent = Input::Sent { channel };
+                self.election.handle(sent, now).expect("no beacon");
+            }
+            self.outputs.push(output);
+        }
+    }
+
+    /// Time passes, in steps of a millisecond, in which `b` says `entries` each interval, if it is
+    /// there.
+    fn pass(&mut self, milliseconds: u64, peer: Option<&[Entry]>) {
+        for _ in 0..milliseconds {
+            self.now += 1;
+            if let Some(entries) = peer
+                && self.now.is_multiple_of(INTERVAL)
+            {
+                self.hear(entries);
+            }
+            self.election.on_deadline(Moment::from_millis(self.now));
+            self.collect();
+        }
+    }
+
+    /// A beacon of `b` with all that it claims.
+    fn hear(&mut self, entries: &[Entry]) {
+        let beacon = self.beacon(entries);
+        let at = Moment::from_millis(self.now);
+        self.tell(Input::Beacon {
+            channel: A,
+            beacon,
+            at,
+        });
+    }
+
+    fn beacon(&mut self, entries: &[Entry]) -> Beacon {
+        self.sequence += 1;
+        let mut digest = Digest::default();
+        for entry in entries.iter().filter(|entry| entry.is_claim()) {
+            digest.add(entry);
+        }
+        Beacon {
+            sender: "b".into(),
+            session: Session(2),
+            sequence: self.sequence,
+            mac: Some(MacAddr([2, 0, 0, 0, 0, 2])),
+            pulse: Pulse {
+                interval: Duration::from_millis(INTERVAL),
+                misses: 5,
+                lateness: Duration::ZERO,
+            },
+            flags: Flags::default(),
+            heard: vec![Heard {
+                session: ME,
+                age: Duration::ZERO,
+                synced: true,
+            }],
+            part: Part {
+                digest,
+                range: Some(Part::EVERYTHING),
+                entries: entries.to_vec(),
+            },
+        }
+    }
+
+    fn owns(&self) -> bool {
+        self.election.owns(ADDRESS)
+    }
+
+    /// What it has decided since it was asked last, without what it sent.
+    fn decisions(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.outputs)
+            .into_iter()
+            .filter_map(|output| match output {
+                Output::Own(owned) => Some(format!("own {} {}", owned.term.0, owned.reason)),
+                Output::Release { reason, .. } => Some(format!("release {reason}")),
+                Output::Announce { .. } => Some("announce".to_owned()),
+                Output::Conflict { mac, .. } => Some(format!("conflict {mac}")),
+                Output::Left => Some("left".to_owned()),
+                Output::Beacon { .. } | Output::Probe { .. } => None,
+            })
+            .collect()
+    }
+}
+
+fn own(term: u64) -> Entry {
+    entry(term, Standing::Own)
+}
+
+fn entry(term: u64, standing: Standing) -> Entry {
+    Entry {
+        address: ADDRESS,
+        term: Term(term),
+        standing,
+    }
+}
+
+#[test]
+fn r3_an_address_that_nobody_claims_is_taken_after_listening_and_asking() {
+    let mut world = World::new(&["a"]);
+    // T and two intervals, then three questions 100 ms apart and 200 ms for the last answer.
+    world.pass(740, None);
+    assert!(!world.owns());
+    world.pass(20, None);
+    assert_eq!(world.decisions(), ["own 1 Unclaimed"]);
+}
+
+#[test]
+fn r2_an_address_that_a_worse_candidate_owns_is_left_to_it() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(60_000, Some(&[own(3)]));
+    assert_eq!(world.decisions(), Vec::<String>::new());
+}
+
+#[test]
+fn r5_the_address_of_an_owner_is_taken_when_it_was_silent_for_t() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(2_000, Some(&[own(3)]));
+    // Without a station that answers, the silence of all is believed after three times as long.
+    world.pass(740, None);
+    assert!(!world.owns());
+    world.pass(20, None);
+    assert_eq!(world.decisions(), ["own 4 OwnerSilent"]);
+}
+
+#[test]
+fn r9_an_owner_that_answers_for_its_address_is_not_down() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(2_000, Some(&[own(3)]));
+    for _ in 0..200 {
+        world.pass(50, None);
+        world.tell(Input::Seen {
+            link: LINK,
+            address: ADDRESS,
+            mac: MacAddr([2, 0, 0, 0, 0, 2]),
+        });
+    }
+    assert_eq!(world.decisions(), Vec::<String>::new());
+}
+
+#[test]
+fn r13_a_higher_claim_is_yielded_to_and_a_lower_one_is_answered() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(1_000, None);
+    assert_eq!(world.decisions(), ["own 1 Unclaimed"]);
+    world.hear(&[own(0)]);
+    assert_eq!(world.decisions(), ["announce"]);
+    world.hear(&[own(2)]);
+    assert_eq!(world.decisions(), ["release Outclaimed"]);
+}
+
+#[test]
+fn what_is_offered_is_taken_at_once() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(2_000, Some(&[own(3)]));
+    world.hear(&[entry(3, Standing::Offer { to: Session(9) })]);
+    assert!(!world.owns(), "offered to somebody else");
+    world.hear(&[entry(3, Standing::Offer { to: ME })]);
+    assert_eq!(world.decisions(), ["own 4 HandedOver"]);
+}
+
+#[test]
+fn who_leaves_offers_first_and_releases_when_it_is_taken() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(1_000, Some(&[]));
+    assert_eq!(world.decisions(), ["own 1 Unclaimed"]);
+    world.tell(Input::Leave);
+    let offered = world.outputs.iter().any(|output| {
+        matches!(output, Output::Beacon { beacon, .. }
+            if beacon.part.entries.contains(&entry(1, Standing::Offer { to: Session(2) })))
+    });
+    assert!(offered && world.owns());
+    world.hear(&[own(2)]);
+    world.pass(20, None);
+    assert_eq!(world.decisions(), ["release HandedOver", "left"]);
+}
+
+#[test]
+fn who_leaves_and_finds_nobody_releases() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(1_000, None);
+    world.tell(Input::Leave);
+    world.pass(20, None);
+    assert_eq!(
+        world.decisions(),
+        ["own 1 Unclaimed", "release Stopping", "left"]
+    );
+}
+
+#[test]
+fn r6_who_has_not_sent_a_beacon_lately_may_not_answer_and_listens_before_it_does() {
+    let mut world = World::new(&["a"]);
+    world.pass(1_000, None);
+    let may = |world: &World, at: u64| world.election.may_answer(LINK, Moment::from_millis(at));
+    assert!(may(&world, world.now + 150));
+    assert!(!may(&world, world.now + 260));
+    world.now += 300;
+    world.pass(1, None);
+    assert!(!may(&world, world.now), "it listens (R7)");
+    world.pass(101, None);
+    assert!(may(&world, world.now));
+}
+
+#[test]
+fn c1_an_address_that_a_stranger_uses_is_left_alone_for_a_minute() {
+    let stranger = MacAddr([2, 9, 9, 9, 9, 9]);
+    let mut world = World::new(&["a"]);
+    world.pass(400, None);
+    world.tell(Input::Seen {
+        link: LINK,
+        address: ADDRESS,
+        mac: stranger,
+    });
+    assert_eq!(world.decisions(), [format!("conflict {stranger}")]);
+    world.pass(59_000, None);
+    assert!(!world.owns());
+    world.pass(2_000, None);
+    assert_eq!(world.decisions(), ["own 1 Unclaimed"]);
+}
+
+#[test]
+fn c3_a_stranger_is_answered_once_in_ten_seconds() {
+    let mut world = World::new(&["a"]);
+    world.pass(1_000, None);
+    world.decisions();
+    for _ in 0..25 {
+        world.tell(Input::Seen {
+            link: LINK,
+            address: ADDRESS,
+            mac: MacAddr([2, 9, 9, 9, 9, 9]),
+        });
+        world.pass(1_000, None);
+    }
+    assert_eq!(world.decisions(), ["announce"; 3]);
+    assert!(world.owns());
+}
+
+#[test]
+fn a_recording_changes_nothing() {
+    let mut world = World::new(&["a", "b"]);
+    let old = world.beacon(&[own(7)]);
+    world.pass(2_000, Some(&[]));
+    let now = Moment::from_millis(world.now);
+    let replayed = world.election.handle(
+        Input::Beacon {
+            channel: A,
+            beacon: old,
+            at: now,
         },
-    ]);
-    let Output::Own(second) = &outputs[1] else {
-        panic!("{outputs:?}");
-    };
-    assert_eq!((&second.interfaces, second.term), (&named, Term(5)));
-}
-
-#[test]
-fn a_speaker_that_stops_takes_nothing_more() {
-    assert_eq!(decisions([Input::Stop, assign(&["a"])]), []);
-}
-
-#[test]
-fn the_snapshot_is_what_is_owned() {
-    let mut election = FirstCandidate::new("a".into());
-    election.handle(assign(&["a"]), Moment::ORIGIN);
-    let addresses: Vec<_> = election.snapshot().map(|owned| owned.address).collect();
-    assert_eq!(addresses, [ADDRESS]);
-    election.handle(Input::Stop, Moment::ORIGIN);
-    assert_eq!(election.snapshot().count(), 0);
+        now,
+    );
+    assert_eq!(replayed, Err(Ignored::Replayed));
+    assert!(world.owns());
 }

@@ -20,15 +20,16 @@ const EVENTS_PER_TURN: usize = 64;
 /// Which socket of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channel {
+    Beacon,
     Arp,
     Ndp,
 }
 
 impl Channel {
-    /// The counter of `metric` that counts for it.
+    /// The counter of `metric` that counts for it; those of beacons are others.
     pub(super) fn of(self, metric: &PerProtocol) -> &Counter {
         match self {
-            Self::Arp => &metric.arp,
+            Self::Beacon | Self::Arp => &metric.arp,
             Self::Ndp => &metric.ndp,
         }
     }
@@ -41,6 +42,8 @@ pub(super) enum Source {
     Wake,
     /// The timer has run out. There is nothing to read: it is set anew at the end of each turn.
     Timer,
+    /// Datagrams of other speakers have come in.
+    Datagrams,
     /// Frames have come in.
     Socket(LinkIndex, Channel),
 }
@@ -51,8 +54,10 @@ impl Source {
         match self {
             Self::Wake => 0,
             Self::Timer => 1,
-            Self::Socket(link, Channel::Arp) => u64::from(link.0) << 8 | 2,
-            Self::Socket(link, Channel::Ndp) => u64::from(link.0) << 8 | 3,
+            Self::Datagrams => 2,
+            Self::Socket(link, Channel::Beacon) => u64::from(link.0) << 8 | 3,
+            Self::Socket(link, Channel::Arp) => u64::from(link.0) << 8 | 4,
+            Self::Socket(link, Channel::Ndp) => u64::from(link.0) << 8 | 5,
         }
     }
 
@@ -61,7 +66,9 @@ impl Source {
         match token & 0xff {
             0 => Self::Wake,
             1 => Self::Timer,
-            2 => Self::Socket(link, Channel::Arp),
+            2 => Self::Datagrams,
+            3 => Self::Socket(link, Channel::Beacon),
+            4 => Self::Socket(link, Channel::Arp),
             _ => Self::Socket(link, Channel::Ndp),
         }
     }
@@ -177,6 +184,8 @@ mod tests {
         for source in [
             Source::Wake,
             Source::Timer,
+            Source::Datagrams,
+            Source::Socket(link, Channel::Beacon),
             Source::Socket(link, Channel::Arp),
             Source::Socket(LinkIndex(1), Channel::Ndp),
         ] {

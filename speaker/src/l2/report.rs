@@ -94,12 +94,12 @@ impl Reports {
     }
 
     /// If reports were dropped, and there is room again, says all there is to say.
-    pub(super) fn catch_up<'a>(&mut self, owned: impl Iterator<Item = &'a Owned>) {
+    pub(super) fn catch_up(&mut self, owned: impl FnOnce() -> Vec<Owned>) {
         if self.behind
             && let Ok(room) = self.channel.try_reserve()
         {
             room.send(Report::All {
-                owned: owned.cloned().collect(),
+                owned: owned(),
                 closed: self.closed.clone(),
             });
             self.behind = false;
@@ -138,16 +138,16 @@ mod tests {
             reports.release(ADDRESS, ReleaseReason::Unassigned);
         }
         assert_eq!(dropped.get(), 2);
-        reports.catch_up(std::iter::empty());
+        reports.catch_up(Vec::new);
         assert_eq!(receiver.try_recv(), Ok(release()));
         assert!(receiver.try_recv().is_err(), "there was no room");
-        reports.catch_up(std::iter::empty());
+        reports.catch_up(Vec::new);
         let all = Report::All {
             owned: Vec::new(),
             closed: BTreeMap::new(),
         };
         assert_eq!(receiver.try_recv(), Ok(all));
-        reports.catch_up(std::iter::empty());
+        reports.catch_up(Vec::new);
         assert!(receiver.try_recv().is_err(), "said once");
     }
 

@@ -1,18 +1,20 @@
-//! The sockets of the L2 thread: one for ARP and one for NDP on each link.
+//! The sockets of the L2 thread: on each link one for beacons, one for ARP and one for NDP.
 //!
-//! Two sockets that each ask for one `EtherType` cost the node nothing for any other frame; a
+//! Sockets that each ask for one `EtherType` cost the node nothing for any other frame; a
 //! single socket for all of them would have the kernel look at each packet of the node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use bellwether_core::frame::ethernet::EtherType;
-use bellwether_core::frame::{Frame, Packet};
+use bellwether_core::frame::{Frame, Packet, beacon};
 use bellwether_core::link::{LinkIndex, Links};
 use bellwether_core::moment::Moment;
 use bellwether_core::name::LinkName;
+use ipnet::IpNet;
 
 use super::poller::{Channel, Poller, Source};
 use crate::assignments::Assignments;
@@ -24,6 +26,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The sockets of a link.
 struct PerLink {
+    beacon: PacketSocket,
     arp: PacketSocket,
     ndp: PacketSocket,
 }
@@ -31,6 +34,7 @@ struct PerLink {
 impl PerLink {
     fn socket(&self, channel: Channel) -> &PacketSocket {
         match channel {
+            Channel::Beacon => &self.beacon,
             Channel::Arp => &self.arp,
             Channel::Ndp => &self.ndp,
         }
@@ -41,6 +45,7 @@ impl PerLink {
 struct Filters {
     arp: Vec<Instruction>,
     ndp: Vec<Instruction>,
+    beacons: Vec<Instruction>,
 }
 
 /// All sockets.
@@ -62,6 +67,7 @@ impl Sockets {
             filters: Filters {
                 arp: filter::arp(&[]),
                 ndp: filter::ndp(&[]),
+                beacons: filter::beacons(),
             },
         }
     }
@@ -92,12 +98,26 @@ impl Sockets {
         self.retry_at.is_some_and(|at| at <= now)
     }
 
-    /// Lets through what is about the addresses of `assignments` that this node may announce.
-    pub(super) fn set_filters(&mut self, assignments: &Assignments) {
-        self.filters = Filters {
-            arp: filter::arp(assignments.ipv4_networks()),
-            ndp: filter::ndp(assignments.ipv6_networks()),
-        };
+    /// Lets through what is about the addresses of `assignments` that this node may announce, and
+    /// about the gateways of `links`, which are asked whether frames arrive (R8).
+    pub(super) fn set_filters(&mut self, assignments: &Assignments, links: &Links) {
+        let gateways: BTreeSet<IpAddr> = links
+            .iter()
+            .flat_map(|(_, link)| link.gateways.iter().copied())
+            .take(filter::MOST_NETWORKS)
+            .collect();
+        let (mut ipv4, mut ipv6) = (
+            assignments.ipv4_networks().to_vec(),
+            assignments.ipv6_networks().to_vec(),
+        );
+        for gateway in gateways {
+            match IpNet::from(gateway) {
+                IpNet::V4(network) => ipv4.push(network),
+                IpNet::V6(network) => ipv6.push(network),
+            }
+        }
+        self.filters.arp = filter::arp(&ipv4);
+        self.filters.ndp = filter::ndp(&ipv6);
         for (index, sockets) in &self.open {
             let set = sockets
                 .arp
@@ -124,6 +144,17 @@ impl Sockets {
         socket.send(frame.encode().as_octets())
     }
 
+    /// Sends a beacon.
+    pub(super) fn send_beacon(&self, link: LinkIndex, octets: &[u8]) -> io::Result<()> {
+        let socket = self.get(link, Channel::Beacon);
+        socket.ok_or(io::ErrorKind::NotConnected)?.send(octets)
+    }
+
+    /// The links that have sockets.
+    pub(super) fn links(&self) -> impl Iterator<Item = LinkIndex> {
+        self.open.keys().copied()
+    }
+
     /// How many links have sockets.
     pub(super) fn len(&self) -> usize {
         self.open.len()
@@ -140,8 +171,13 @@ impl Sockets {
     fn open(&self, link: LinkIndex, poller: &Poller) -> io::Result<PerLink> {
         let arp = PacketSocket::open(link, EtherType::ARP, &self.filters.arp)?;
         let ndp = PacketSocket::open(link, EtherType::IPV6, &self.filters.ndp)?;
+        let beacon =
+            PacketSocket::open(link, EtherType(beacon::ETHER_TYPE), &self.filters.beacons)?;
+        beacon.join(beacon::GROUP)?;
+        beacon.stamp()?;
+        poller.add(beacon.as_fd(), Source::Socket(link, Channel::Beacon))?;
         poller.add(arp.as_fd(), Source::Socket(link, Channel::Arp))?;
         poller.add(ndp.as_fd(), Source::Socket(link, Channel::Ndp))?;
-        Ok(PerLink { arp, ndp })
+        Ok(PerLink { beacon, arp, ndp })
     }
 }

@@ -104,7 +104,7 @@ impl Claims {
             .filter(|known| !kept.contains(known))
             .collect();
         for address in gone {
-            self.release(address, ReleaseReason::NotCandidate, now);
+            self.release(address, ReleaseReason::NoCandidate, now);
         }
         for owned in owned {
             self.own(owned, time);
@@ -130,7 +130,7 @@ impl Claims {
     /// The status of an address names this node, though it does not own it: that ends in a while.
     pub(super) fn outlived(&mut self, address: IpAddr, now: Moment) {
         self.releases.entry(address).or_insert(Release {
-            reason: ReleaseReason::NotFirstCandidate,
+            reason: ReleaseReason::Outclaimed,
             due: Some(now + SUCCESSION),
         });
     }

@@ -40,7 +40,8 @@ fn owned(address: IpAddr, term: u64) -> Owned {
         interfaces: Interfaces::All,
         term: Term(term),
         previous: Some("b".into()),
-        reason: OwnReason::FirstCandidate,
+        reason: OwnReason::Unclaimed,
+        takeover: None,
     }
 }
 
@@ -130,6 +131,7 @@ impl World {
             address,
             advertisements: Vec::new(),
             only_nodes: None,
+            move_to: None,
             status: self.announcements.get(&address)?.clone(),
             resource_version: self.version.to_string(),
         })
@@ -149,6 +151,7 @@ impl World {
             name: "a".into(),
             eligible: true,
             macs: BTreeSet::new(),
+            addresses: Vec::new(),
             own_status: Some(status),
         })));
     }
@@ -169,6 +172,7 @@ impl World {
                     name: "a".into(),
                     eligible: true,
                     macs: BTreeSet::new(),
+                    addresses: Vec::new(),
                     own_status: self.speaker.clone(),
                 }))
             }
@@ -243,11 +247,11 @@ fn an_address_that_is_owned_is_reported_once() {
     assert_eq!(status.interfaces[0].mac, "02:00:00:00:00:0a");
     assert_eq!(status.term, Some(3));
     assert_eq!(status.previous_node.as_deref(), Some("b"));
-    assert_eq!(status.reason.as_deref(), Some("FirstCandidate"));
+    assert_eq!(status.reason.as_deref(), Some("Unclaimed"));
     assert!(status.since.is_some());
     assert_eq!(
         world.condition(ADDRESS, "Announced"),
-        Some(("True", "FirstCandidate", "a announces it on eth0"))
+        Some(("True", "Unclaimed", "a announces it on eth0"))
     );
     assert_eq!(world.pass(Duration::from_hours(1)), 0);
 }
@@ -343,7 +347,7 @@ fn the_node_that_takes_over_says_so_with_one_write() {
     let mut world = World::at_rest();
     world.tell(own(ADDRESS, 3));
     world.settle();
-    world.tell(release(ADDRESS, ReleaseReason::NotFirstCandidate));
+    world.tell(release(ADDRESS, ReleaseReason::Outclaimed));
     assert_eq!(world.pass(Duration::from_secs(4)), 0);
     world.set(ADDRESS, by("b", 4));
     assert_eq!(world.pass(Duration::from_mins(10)), 0);
@@ -355,7 +359,7 @@ fn if_nobody_takes_over_the_status_is_cleared() {
     let mut world = World::at_rest();
     world.tell(own(ADDRESS, 3));
     world.settle();
-    world.tell(release(ADDRESS, ReleaseReason::NotCandidate));
+    world.tell(release(ADDRESS, ReleaseReason::NoCandidate));
     assert_eq!(world.pass(Duration::from_secs(6)), 1);
     let status = world.status(ADDRESS);
     assert_eq!((&status.node, status.term), (&None, Some(3)));
@@ -364,7 +368,7 @@ fn if_nobody_takes_over_the_status_is_cleared() {
         world.condition(ADDRESS, "Announced"),
         Some((
             "False",
-            "NotCandidate",
+            "NoCandidate",
             "a may not announce it any more, and no other node does yet"
         ))
     );
@@ -557,6 +561,7 @@ fn nothing_is_said_before_the_links_are_known() {
             name: "a".into(),
             eligible: true,
             macs: BTreeSet::new(),
+            addresses: Vec::new(),
             own_status: Some(SpeakerStatus::default()),
         })),
         Input::Announcement(Event::Applied(world.facts(ADDRESS))),
@@ -660,9 +665,9 @@ fn input() -> impl Strategy<Value = Input> {
         (address, any::<bool>()).prop_map(|(address, first)| release(
             address,
             if first {
-                ReleaseReason::NotCandidate
+                ReleaseReason::NoCandidate
             } else {
-                ReleaseReason::NotFirstCandidate
+                ReleaseReason::Outclaimed
             }
         )),
         Just(foreign(STRANGER)),

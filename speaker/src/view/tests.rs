@@ -12,6 +12,7 @@ fn announcement(advertisements: &[&str]) -> AnnouncementFacts {
         address: ADDRESS,
         advertisements: advertisements.iter().map(|&name| name.into()).collect(),
         only_nodes: None,
+        move_to: None,
         status: AnnouncementStatus::default(),
         resource_version: "1".into(),
     }
@@ -34,6 +35,7 @@ fn speaker(name: &str, eligible: bool) -> SpeakerFacts {
         name: name.into(),
         eligible,
         macs: BTreeSet::new(),
+        addresses: Vec::new(),
         own_status: None,
     }
 }

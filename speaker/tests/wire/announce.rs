@@ -137,6 +137,9 @@ fn quickest(lan: &Lan, mut change: impl FnMut(u8) -> (Moment, MacAddr)) -> Durat
 
 const SOON: Duration = Duration::from_millis(50);
 
+/// After a link was away, others may announce the address: T and two beacons of theirs (R3, R8).
+const LISTEN: Duration = Duration::from_millis(350);
+
 #[test]
 fn g4_another_mac_address_is_announced_at_once() {
     with_privileges(|| {
@@ -154,7 +157,7 @@ fn g4_another_mac_address_is_announced_at_once() {
 }
 
 #[test]
-fn g4_a_carrier_that_returns_is_announced_at_once() {
+fn g4_a_carrier_that_returns_is_announced_after_listening() {
     with_privileges(|| {
         let lan = Lan::new();
         let speaker = Speaker::announcing(&lan.node, "192.0.2.10");
@@ -166,7 +169,7 @@ fn g4_a_carrier_that_returns_is_announced_at_once() {
             lan.node.ip("link set eth0 up");
             (before, NODE_MAC)
         });
-        assert!(took < SOON, "{took:?}");
+        assert!(took < LISTEN + SOON, "{took:?}");
     });
 }
 
@@ -190,8 +193,7 @@ fn g4_a_cable_that_is_plugged_in_again_is_announced_at_once() {
 fn g4_a_link_that_is_added_announces() {
     with_privileges(|| {
         let (node, client) = (Namespace::new(), Namespace::new());
-        let speaker = Speaker::announcing(&node, "192.0.2.10");
-        eventually("it is owned", || speaker.metrics.owned.get() == 1);
+        let _speaker = Speaker::announcing(&node, "192.0.2.10");
         node.connect("eth0", &client, "eth0");
         let tap = crate::tap::Tap::on(&client, "eth0");
         configure(&node, "eth0", NODE_MAC, 5, None);

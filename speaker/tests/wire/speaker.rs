@@ -7,14 +7,18 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwether_core::announcer;
+use bellwether_core::election::{Assignment, Recorded, Term};
+use bellwether_core::frame::beacon::Session;
+use bellwether_core::frame::beacon::keyring::Keyring;
+use bellwether_core::membership::timing::Profile;
 use bellwether_core::placement::{Candidate, Interfaces};
 use bellwether_daemon::health::Health;
-use bellwether_speaker::assignments::{Assignment, Assignments};
+use bellwether_speaker::assignments::Assignments;
 use bellwether_speaker::l2::{self, Inbox, Report};
 use bellwether_speaker::links;
 use bellwether_speaker::metrics::Metrics;
 use regex::RegexSet;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::namespace::Namespace;
@@ -43,6 +47,11 @@ impl Speaker {
         let metrics = Metrics::default();
         let config = l2::Config {
             node: NODE.into(),
+            session: Session(1),
+            profile: Profile::DEFAULT,
+            rebalance: false,
+            port: None,
+            snapshots: watch::channel(None).0,
             announcer: announcer::Config::default(),
             metrics: metrics.clone(),
             heartbeat: Health::default().liveness("l2", Duration::from_secs(5)),
@@ -51,6 +60,7 @@ impl Speaker {
         let shutdown = CancellationToken::new();
         let gate = Arc::new(Mutex::new(()));
         let (inbox, l2) = host.run(|| l2::spawn(config)).expect("the L2 thread");
+        inbox.set_keyring(keyring());
         let follow = {
             let (inbox, metrics, shutdown) = (inbox.clone(), metrics.clone(), shutdown.clone());
             let (host, gate) = (host.clone(), Arc::clone(&gate));
@@ -102,7 +112,8 @@ impl Speaker {
         });
         let assignment = Assignment {
             candidates: candidates.collect(),
-            recorded: None,
+            recorded: Some(recorded()),
+            move_to: None,
         };
         self.assigned
             .insert(address.parse().expect("an address"), Arc::new(assignment));
@@ -117,7 +128,8 @@ impl Speaker {
                 interfaces: Interfaces::All,
                 preference: 0,
             }],
-            recorded: None,
+            recorded: Some(recorded()),
+            move_to: None,
         });
         self.assigned = addresses
             .map(|address| (address, Arc::clone(&assignment)))
@@ -144,6 +156,21 @@ impl Speaker {
     fn publish(&self) {
         let assignments = Assignments::new(&NODE.into(), self.assigned.clone());
         self.inbox.set_assignments(assignments);
+    }
+}
+
+/// What the speakers of a cluster share.
+pub fn keyring() -> Keyring {
+    let secrets = BTreeMap::from([(1, vec![7; 32])]);
+    Keyring::new("cluster", secrets, 1).expect("a key")
+}
+
+/// The address was this node's before, so that it takes it without asking who has it.
+fn recorded() -> Recorded {
+    Recorded {
+        node: Some(NODE.into()),
+        term: Term(1),
+        stands: true,
     }
 }
 

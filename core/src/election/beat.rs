@@ -1,0 +1,318 @@
+//! When beacons go out, and what is in them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::own::YOUNG;
+use super::{Config, Election, Output};
+use crate::frame::beacon::wire::room_for_entries;
+use crate::frame::beacon::{Beacon, Flags, Heard, Part, Pulse};
+use crate::membership::book::Changes;
+use crate::membership::timing::{Profile, silence_limit};
+use crate::membership::{Channel, Ignored, is_heard};
+use crate::moment::Moment;
+
+/// A change is said at once and twice more: three in a row are rarely lost.
+const REPEATS: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(3),
+    Duration::from_millis(10),
+];
+
+/// Beacons out of turn are at least this far apart.
+const SPACING: Duration = Duration::from_millis(2);
+
+/// On channel B one beacon goes out for so many on the links.
+const UNICAST_EVERY: u32 = 4;
+
+/// How many parts of the book go out at a time to those who do not know it.
+const PARTS: usize = 8;
+
+/// Beyond so many speakers each beats more slowly, so that nobody receives more than a thousand
+/// beacons per second.
+const SPEAKERS_PER_MILLISECOND: u32 = 1;
+
+/// The rhythm of this node's beacons.
+#[derive(Debug)]
+pub(super) struct Beat {
+    profile: Profile,
+    due: Moment,
+    extra: VecDeque<Moment>,
+    last: Option<Moment>,
+    last_parts: Option<Moment>,
+    sequence: u64,
+    turn: u32,
+    random: u64,
+    /// The silence that the last beacons allow this node.
+    promises: [Duration; 5],
+}
+
+impl Beat {
+    pub(super) fn new(config: &Config, now: Moment) -> Self {
+        let limit = silence_limit(Pulse {
+            interval: config.profile.interval,
+            misses: config.profile.misses,
+            lateness: Duration::ZERO,
+        });
+        Self {
+            profile: config.profile,
+            due: now,
+            extra: VecDeque::new(),
+            last: None,
+            last_parts: None,
+            sequence: 0,
+            turn: 0,
+            random: config.session.0,
+            promises: [limit; 5],
+        }
+    }
+
+    /// When the next beacon goes out.
+    pub(super) fn next(&self) -> Moment {
+        self.extra
+            .front()
+            .map_or(self.due, |&extra| extra.min(self.due))
+    }
+
+    /// How much later than planned the loop woke up for a regular beacon.
+    pub(super) fn lateness(&self, now: Moment) -> Duration {
+        now.since(self.due)
+    }
+
+    /// Something is to be said now, and repeated.
+    pub(super) fn burst(&mut self, now: Moment) {
+        self.extra.clear();
+        self.extra.extend(REPEATS.map(|delay| now + delay));
+    }
+
+    /// Something is to be said as soon as the spacing allows.
+    pub(super) fn soon(&mut self, now: Moment) {
+        let at = self.last.map_or(now, |last| (last + SPACING).max(now));
+        if self.extra.front().is_none_or(|&first| at < first) {
+            self.extra.push_front(at);
+        }
+    }
+
+    /// Whether all repetitions have gone out.
+    pub(super) fn has_said_all(&self) -> bool {
+        self.extra.is_empty()
+    }
+
+    /// The least silence that any of the last beacons allows this node: who heard only one of them
+    /// goes by that.
+    pub(super) fn promised(&self) -> Duration {
+        self.promises.iter().min().copied().unwrap_or_default()
+    }
+
+    /// Whether a beacon is due; plans the next one.
+    fn begin(&mut self, now: Moment, slowdown: Duration) -> Option<bool> {
+        let mut extra = false;
+        while self.extra.front().is_some_and(|&at| at <= now) {
+            self.extra.pop_front();
+            extra = true;
+        }
+        let regular = now >= self.due;
+        if !extra && !regular {
+            return None;
+        }
+        self.last = Some(now);
+        if regular {
+            self.turn = self.turn.wrapping_add(1);
+            let interval = self.profile.interval.max(slowdown);
+            // 90 to 100 % of it, so that speakers that started together do not stay together.
+            self.random = self
+                .random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let thousandth = u32::try_from(self.random >> 33).unwrap_or(0) % 101;
+            let next = interval * (900 + thousandth) / 1000;
+            self.due = (self.due + next).max(now + next / 2);
+        }
+        Some(regular)
+    }
+
+    fn promise(&mut self, limit: Duration) {
+        self.promises.rotate_right(1);
+        self.promises[0] = limit;
+    }
+}
+
+impl Election {
+    /// Sends the beacons that are due.
+    pub(super) fn send_due(&mut self) {
+        if self.left {
+            return;
+        }
+        let now = self.now;
+        let peers = u32::try_from(self.membership.peers().count()).unwrap_or(u32::MAX);
+        let slowdown = Duration::from_millis(1) * (peers / SPEAKERS_PER_MILLISECOND);
+        let Some(regular) = self.beat.begin(now, slowdown) else {
+            return;
+        };
+        let pulse = Pulse {
+            interval: self.interval().max(slowdown),
+            misses: self.config.profile.misses,
+            lateness: self.membership.lateness(),
+        };
+        self.beat.promise(silence_limit(pulse));
+        let by_datagram = self.is_met_by_datagrams();
+        let news = !regular;
+        let unicast = news || by_datagram || self.beat.turn.is_multiple_of(UNICAST_EVERY);
+        let slow = Pulse {
+            interval: if by_datagram {
+                pulse.interval
+            } else {
+                pulse.interval * UNICAST_EVERY
+            },
+            ..pulse
+        };
+        let channels: Vec<_> = self
+            .membership
+            .channels()
+            .map(|channel| match channel {
+                Channel::Link(_) => (channel, pulse),
+                Channel::Unicast => (channel, slow),
+            })
+            .filter(|(channel, _)| unicast || matches!(channel, Channel::Link(_)))
+            .collect();
+        let heard: Vec<_> = channels
+            .iter()
+            .map(|(channel, _)| {
+                let turn = usize::try_from(self.beat.turn).unwrap_or(0);
+                self.membership.heard(*channel, now, turn)
+            })
+            .collect();
+        let most = heard.iter().map(Vec::len).max().unwrap_or(0);
+        let room = room_for_entries(&self.config.node, most);
+        let parts = self.book.news(now, room);
+        for (index, part) in parts.into_iter().enumerate() {
+            for ((channel, pulse), heard) in channels.iter().zip(&heard) {
+                // What does not fit into one beacon follows in others, without what was said.
+                let heard = if index == 0 {
+                    heard.clone()
+                } else {
+                    Vec::new()
+                };
+                self.send(*channel, *pulse, heard, part.clone());
+            }
+        }
+        self.send_book(&channels);
+    }
+
+    /// Sends parts of the book while somebody needs it.
+    fn send_book(&mut self, channels: &[(Channel, Pulse)]) {
+        let now = self.now;
+        let me = self.config.session;
+        let wanted = self.membership.peers().any(|(_, peer)| {
+            peer.paths.iter().any(|path| {
+                is_heard(path, now) && path.report(me).is_some_and(|report| !report.synced)
+            })
+        });
+        if wanted {
+            self.book.begin_anew();
+        }
+        let soon = self
+            .beat
+            .last_parts
+            .is_some_and(|last| now.since(last) < self.interval() / 4);
+        if soon || !self.book.is_being_said() {
+            return;
+        }
+        self.beat.last_parts = Some(now);
+        for _ in 0..PARTS {
+            let room = room_for_entries(&self.config.node, 0);
+            let Some(part) = self.book.next_part(room) else {
+                break;
+            };
+            for (channel, pulse) in channels {
+                self.send(*channel, *pulse, Vec::new(), part.clone());
+            }
+        }
+    }
+
+    fn send(&mut self, channel: Channel, pulse: Pulse, heard: Vec<Heard>, part: Part) {
+        let now = self.now;
+        self.beat.sequence += 1;
+        let (mac, deaf) = match channel {
+            Channel::Link(index) => (
+                self.links.get(index).map(|link| link.mac),
+                self.membership
+                    .hearing(channel)
+                    .is_some_and(|hearing| hearing.deaf),
+            ),
+            Channel::Unicast => (None, false),
+        };
+        let beacon = Beacon {
+            sender: self.config.node.clone(),
+            session: self.config.session,
+            sequence: self.beat.sequence,
+            mac,
+            pulse,
+            flags: Flags {
+                leaving: self.leaving,
+                deaf,
+                young: now.since(self.started) < YOUNG,
+            },
+            heard,
+            part,
+        };
+        self.outputs.push_back(Output::Beacon { channel, beacon });
+    }
+
+    /// R15: whether a peer is heard by datagrams and was never heard on a link.
+    fn is_met_by_datagrams(&self) -> bool {
+        self.membership.peers().any(|(_, peer)| {
+            !peer.paths.is_empty()
+                && peer
+                    .paths
+                    .iter()
+                    .all(|path| path.channel == Channel::Unicast && is_heard(path, self.now))
+        })
+    }
+
+    /// Takes in a beacon.
+    pub(super) fn receive(
+        &mut self,
+        channel: Channel,
+        beacon: &Beacon,
+        at: Moment,
+    ) -> Result<(), Ignored> {
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.clear();
+        let received = self.membership.receive(channel, beacon, at, &mut changes);
+        if let Ok(received) = received {
+            self.hear_speaker(channel, at);
+            self.act_on(channel, beacon, received, &changes);
+        }
+        self.changes = changes;
+        received.map(|_| ())
+    }
+
+    fn act_on(
+        &mut self,
+        channel: Channel,
+        beacon: &Beacon,
+        received: crate::membership::Received,
+        changes: &Changes,
+    ) {
+        self.dirty.extend(&changes.addresses);
+        if received.returned {
+            self.look_at_all();
+        }
+        let proven = self
+            .membership
+            .peer(&beacon.sender)
+            .is_some_and(|peer| peer.proven && peer.session == beacon.session);
+        for &(address, term) in &changes.released {
+            self.hear_release(address, term);
+        }
+        if proven && !beacon.flags.deaf && matches!(channel, Channel::Link(_)) {
+            for &relayed in &changes.relayed {
+                self.hear_of(relayed);
+            }
+        }
+        if received.answer || received.wants_book {
+            self.beat.soon(self.now);
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Asking the wire: before a first claim (C1, R11), for an owner that is silent (R9), for stations
+//! that prove that frames arrive (R8); and what a stranger's answer means (C3).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::contest::Probe;
+use super::{Election, Output};
+use crate::link::LinkIndex;
+use crate::mac::MacAddr;
+use crate::membership::timing::{SUSPECT, tenths};
+use crate::membership::{Channel, is_heard};
+use crate::moment::Moment;
+use crate::mutation::Mutation;
+use crate::name::NodeName;
+
+/// C1: how many questions, how far apart, and how long the last answer may take.
+const PROBES: u8 = 3;
+const PROBE_INTERVAL: Duration = Duration::from_millis(100);
+const LAST_ANSWER: Duration = Duration::from_millis(200);
+
+/// C1: an address that a stranger uses is left alone for so long.
+const CONFLICT: Duration = Duration::from_mins(1);
+
+/// R11: an address that a speaker answers for whose beacons are not heard is left alone for so long.
+const UNPROVEN: Duration = Duration::from_secs(1);
+
+/// R15: how often the wire is asked whether a peer that is only met by datagrams is on it.
+const WITNESS: Duration = Duration::from_secs(1);
+
+/// C3: a stranger is answered at most this often (RFC 5227 section 1.1, `DEFEND_INTERVAL`).
+const DEFEND: Duration = Duration::from_secs(10);
+
+impl Election {
+    /// C1, C2: asks whether somebody uses the address, unless it is known whose it was. `Ok` when it
+    /// can be claimed, otherwise when to look again.
+    pub(super) fn probe(&mut self, address: IpAddr, was_lost: bool) -> Result<(), Moment> {
+        let now = self.now;
+        if was_lost || !self.must_ask(address) || !self.rules.keep(Mutation::NoProbe) {
+            return Ok(());
+        }
+        let Some(contest) = self.contests.get_mut(&address) else {
+            return Ok(());
+        };
+        let probe = contest.probe.get_or_insert(Probe { sent: 0, next: now });
+        if now < probe.next {
+            return Err(probe.next);
+        }
+        if probe.sent == PROBES {
+            return Ok(());
+        }
+        probe.sent += 1;
+        probe.next = now
+            + if probe.sent == PROBES {
+                LAST_ANSWER
+            } else {
+                PROBE_INTERVAL
+            };
+        let next = probe.next;
+        for channel in &contest.channels {
+            if let Channel::Link(link) = *channel {
+                self.outputs.push_back(Output::Probe { link, address });
+            }
+        }
+        Err(next)
+    }
+
+    pub(super) fn stop_probing(&mut self, address: IpAddr) {
+        if let Some(contest) = self.contests.get_mut(&address) {
+            contest.probe = None;
+        }
+    }
+
+    /// Whether nobody who is known to have given it up owned it (C1), or it is recorded as that of
+    /// a candidate that was never heard (R11).
+    fn must_ask(&self, address: IpAddr) -> bool {
+        let Some(contest) = self.contests.get(&address) else {
+            return false;
+        };
+        if contest.last_owner.is_some() {
+            return false;
+        }
+        let Some(recorded) = &contest.assignment.recorded else {
+            return true;
+        };
+        let Some(node) = &recorded.node else {
+            return true;
+        };
+        let is_here = *node == self.config.node || self.would_take(node, &contest.channels);
+        self.rules.keep(Mutation::NeverUpIsDown) && !is_here && contest.candidate(node).is_some()
+    }
+
+    /// Somebody says that it uses `address`.
+    pub(super) fn see(&mut self, link: LinkIndex, address: IpAddr, mac: MacAddr) {
+        let (now, channel) = (self.now, Channel::Link(link));
+        if self.links.send_from(mac) {
+            return;
+        }
+        self.hear(channel, now);
+        let station = self
+            .links
+            .get(link)
+            .is_some_and(|link| link.gateways.contains(&address));
+        if station && let Some(hearing) = self.membership.hearing_mut(channel) {
+            hearing.hear_station(now);
+        }
+        let owns = self.owns(address);
+        if let Some(speaker) = self.speaker_with(link, mac) {
+            if owns {
+                self.membership.hear_on_wire(&speaker, now);
+                self.dirty.insert(address);
+                self.insist(address);
+            } else {
+                self.see_speaker(channel, address, &speaker);
+            }
+            return;
+        }
+        let Some(contest) = self.contests.get_mut(&address) else {
+            return;
+        };
+        if owns {
+            contest.conflict = Some(mac);
+            if contest
+                .defended
+                .is_none_or(|last| now.since(last) >= DEFEND)
+            {
+                contest.defended = Some(now);
+                self.outputs.push_back(Output::Announce { address });
+            }
+        } else if contest.probe.take().is_some() {
+            contest.conflict = Some(mac);
+            contest.not_before = now + CONFLICT;
+            let again = contest.not_before;
+            self.outputs.push_back(Output::Conflict { address, mac });
+            self.look_again(address, again);
+        }
+    }
+
+    /// A speaker answers for an address.
+    fn see_speaker(&mut self, channel: Channel, address: IpAddr, speaker: &NodeName) {
+        let now = self.now;
+        self.membership.hear_on_wire(speaker, now);
+        let claims = self
+            .membership
+            .peer(speaker)
+            .is_some_and(|peer| peer.book.get(address).is_some());
+        if claims && self.rules.keep(Mutation::NoQuestion) {
+            self.membership.hear_answer(speaker, channel, now);
+            self.dirty.insert(address);
+            return;
+        }
+        let Some(contest) = self.contests.get_mut(&address) else {
+            return;
+        };
+        if contest.probe.take().is_some() {
+            contest.not_before = now + UNPROVEN;
+            self.look_again(address, now + UNPROVEN);
+        }
+    }
+
+    /// The speaker that has that MAC address on that link.
+    fn speaker_with(&self, link: LinkIndex, mac: MacAddr) -> Option<NodeName> {
+        let channel = Channel::Link(link);
+        let heard = self
+            .membership
+            .peers()
+            .find(|(_, peer)| peer.path(channel).is_some_and(|path| path.mac == Some(mac)));
+        let heard = heard.map(|(node, _)| node);
+        let known = || {
+            let mut speakers = self.speakers.iter();
+            let found = speakers.find(|(_, macs)| macs.contains(&mac));
+            found.map(|(node, _)| node)
+        };
+        heard
+            .or_else(known)
+            .filter(|node| **node != self.config.node)
+            .cloned()
+    }
+
+    /// A frame of anybody came in on `channel`.
+    pub(super) fn hear(&mut self, channel: Channel, at: Moment) {
+        let (now, limit) = (self.now, self.limit());
+        if let Some(hearing) = self.membership.hearing_mut(channel)
+            && hearing.hear(at, now, limit)
+        {
+            self.look_at_all();
+        }
+    }
+
+    /// A speaker was heard on `channel`.
+    pub(super) fn hear_speaker(&mut self, channel: Channel, at: Moment) {
+        self.hear(channel, at);
+        let limit = self.limit();
+        let Some(hearing) = self.membership.hearing_mut(channel) else {
+            return;
+        };
+        if hearing.hear_peer(at, limit) && matches!(channel, Channel::Link(_)) {
+            // What was announced meanwhile, nobody may have heard.
+            let owned: Vec<_> = self.owned().map(|owned| owned.address).collect();
+            for address in owned {
+                self.insist(address);
+            }
+        }
+    }
+
+    /// Does what silence calls for: asks the silent, and their addresses are looked at when they are
+    /// down.
+    pub(super) fn notice_silence(&mut self) {
+        self.ask_stations();
+        self.ask_silent_owners();
+        self.ask_for_witness();
+        let (now, limit) = (self.now, self.limit());
+        let channels: Vec<_> = self.membership.channels().collect();
+        for channel in channels {
+            if matches!(channel, Channel::Link(_))
+                && let Some(hearing) = self.membership.hearing_mut(channel)
+                && hearing.notice_deafness(now, limit)
+            {
+                self.look_at_all();
+                self.beat.burst(now);
+            }
+        }
+        let mut fell_silent = false;
+        for (_, peer) in self.membership.peers_mut() {
+            let paths = peer.paths.iter_mut();
+            for path in paths.filter(|path| !path.down && !is_heard(path, now)) {
+                path.down = true;
+                fell_silent = true;
+            }
+        }
+        if fell_silent {
+            // Its own addresses are free, and of others it would not be the next owner any more.
+            self.look_at_all();
+        }
+        self.membership.forget_newcomers(now);
+    }
+
+    /// When the next peer falls silent, or somebody is to be asked.
+    pub(super) fn next_silence(&self) -> Option<Moment> {
+        let (now, interval, limit) = (self.now, self.interval(), self.limit());
+        let peers = self.membership.peers().flat_map(|(_, peer)| &peer.paths);
+        let down = peers.filter(|path| !path.down).flat_map(|path| {
+            if path.channel == Channel::Unicast {
+                return [path.last + path.limit; 2];
+            }
+            let suspect = path.last + tenths(path.limit, SUSPECT);
+            let ask = path.asked.map_or(suspect, |asked| asked + interval);
+            [path.last + path.limit, ask]
+        });
+        let stations = self
+            .membership
+            .channels()
+            .filter(|channel| self.has_stations(*channel))
+            .filter_map(|channel| self.membership.hearing(channel))
+            .map(|hearing| hearing.next_question(now, interval, limit));
+        down.chain(stations).min()
+    }
+
+    fn has_stations(&self, channel: Channel) -> bool {
+        let Channel::Link(link) = channel else {
+            return false;
+        };
+        self.links
+            .get(link)
+            .is_some_and(|link| !link.gateways.is_empty())
+    }
+
+    /// R8, R12: asks the gateways of a link whether they can be heard.
+    fn ask_stations(&mut self) {
+        let (now, interval, limit) = (self.now, self.interval(), self.limit());
+        for (index, link) in self.links.iter() {
+            let channel = Channel::Link(index);
+            let Some(hearing) = self.membership.hearing_mut(channel) else {
+                continue;
+            };
+            if link.gateways.is_empty() || now < hearing.next_question(now, interval, limit) {
+                continue;
+            }
+            hearing.asked(now);
+            for &address in &link.gateways {
+                let link = index;
+                self.outputs.push_back(Output::Probe { link, address });
+            }
+        }
+    }
+
+    /// R15: asks on the wire for an address of each peer that is only met by datagrams.
+    fn ask_for_witness(&mut self) {
+        let now = self.now;
+        for (_, peer) in self.membership.peers_mut() {
+            let wanted = peer.book.addresses().find_map(|address| {
+                let contest = self.contests.get(&address)?;
+                contest.candidate(&self.config.node)?;
+                Some((address, contest.channels.clone()))
+            });
+            let [path] = &mut peer.paths[..] else {
+                continue;
+            };
+            let due = path.asked.is_none_or(|asked| now >= asked + WITNESS);
+            if path.channel != Channel::Unicast || !is_heard(path, now) || !due {
+                continue;
+            }
+            path.asked = Some(now);
+            let Some((address, channels)) = wanted else {
+                continue;
+            };
+            for channel in channels {
+                if let Channel::Link(link) = channel {
+                    self.outputs.push_back(Output::Probe { link, address });
+                }
+            }
+        }
+    }
+
+    /// R9: asks for one address of each owner that has fallen silent.
+    fn ask_silent_owners(&mut self) {
+        let (now, interval) = (self.now, self.interval());
+        for (_, peer) in self.membership.peers_mut() {
+            // An address that this node would take; without one there is nothing to be asked.
+            let wanted = peer.book.addresses().find(|address| {
+                self.contests
+                    .get(address)
+                    .is_some_and(|contest| contest.candidate(&self.config.node).is_some())
+            });
+            for path in &mut peer.paths {
+                let silent = now.since(path.last_beacon) >= tenths(path.limit, SUSPECT);
+                let due = path.asked.is_none_or(|asked| now >= asked + interval);
+                if path.channel == Channel::Unicast || path.down || !silent || !due {
+                    continue;
+                }
+                path.asked = Some(now);
+                self.beat.soon(now);
+                if let (Some(address), Channel::Link(link)) = (wanted, path.channel) {
+                    self.outputs.push_back(Output::Probe { link, address });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! An address, and who claims it as this node hears it (R1, R4, R15).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::damping::Damping;
+use super::{Assignment, Election, OwnReason, Owned, Term};
+use crate::frame::beacon::{Entry, Session, Standing};
+use crate::mac::MacAddr;
+use crate::membership::peer::{Path, Peer};
+use crate::membership::{Channel, is_heard};
+use crate::moment::Moment;
+use crate::name::NodeName;
+use crate::placement::{Candidate, Interfaces, rendezvous_weight};
+
+/// A peer is met by datagrams after it was heard by them, and by no beacon on a link, for so long;
+/// and only while its other frames are seen there, which tells a network that drops beacons from one
+/// that is split (R15).
+const UNICAST_ONLY: Duration = Duration::from_secs(2);
+const WITNESSED: Duration = Duration::from_secs(3);
+
+/// An address that some node may announce.
+#[derive(Debug)]
+pub(super) struct Contest {
+    pub(super) assignment: Assignment,
+    /// The links that it may be announced on here.
+    pub(super) interfaces: Interfaces,
+    /// Those of them that are usable, and have its network (R1).
+    pub(super) channels: Vec<Channel>,
+    /// The highest term that was ever seen.
+    pub(super) highest: Term,
+    /// Who owned it last, and since when nobody does.
+    pub(super) last_owner: Option<NodeName>,
+    pub(super) free_since: Option<Moment>,
+    pub(super) own: Option<Own>,
+    pub(super) probe: Option<Probe>,
+    /// A stranger that uses it, and until when to leave it alone.
+    pub(super) conflict: Option<MacAddr>,
+    pub(super) not_before: Moment,
+    /// Since when two others claim it.
+    pub(super) contested_since: Option<Moment>,
+    pub(super) announced_again: Option<Moment>,
+    pub(super) announce_at: Option<Moment>,
+    /// The term of the claim whose end was heard of last.
+    pub(super) given_up: Option<Term>,
+    pub(super) defended: Option<Moment>,
+    pub(super) damping: Damping,
+    pub(super) look_at: Option<Moment>,
+}
+
+/// This node's claim of an address.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) term: Term,
+    pub(super) since: Moment,
+    pub(super) previous: Option<NodeName>,
+    pub(super) reason: OwnReason,
+    pub(super) takeover: Option<Duration>,
+    pub(super) offer: Option<Offer>,
+    /// Who did not take it when it was offered, and when that was last.
+    pub(super) refused: Vec<NodeName>,
+    pub(super) offered_at: Option<Moment>,
+    /// The wish of an operator that has been met or given up.
+    pub(super) wish_done: Option<NodeName>,
+    pub(super) rebalanced: bool,
+}
+
+/// An offer to a successor.
+#[derive(Debug)]
+pub(super) struct Offer {
+    pub(super) to: Session,
+    pub(super) node: NodeName,
+    pub(super) until: Moment,
+}
+
+/// The questions before a first claim (C1).
+#[derive(Debug)]
+pub(super) struct Probe {
+    pub(super) sent: u8,
+    pub(super) next: Moment,
+}
+
+/// R4: which of two claims holds. The higher term; of equal terms, the higher weight.
+pub(super) type Order = (Term, u64);
+
+/// What is claimed of one address.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    /// The claim that holds, of those who are heard.
+    pub(super) best: Option<Heard>,
+    /// There is another one.
+    pub(super) contested: bool,
+    /// The best claim of a peer that is heard and hears nobody (R12).
+    pub(super) deaf: Option<Heard>,
+    /// The best claim of a peer that is not heard any more.
+    pub(super) silent: Option<Silent>,
+}
+
+/// A claim of a peer that is not heard any more.
+#[derive(Clone, Debug)]
+pub(super) struct Silent {
+    pub(super) node: NodeName,
+    pub(super) order: Order,
+    /// Its last sign of life.
+    pub(super) last: Moment,
+    /// When it counts as down; at once, if all that was heard on its link was missed meanwhile.
+    pub(super) down_at: Moment,
+    pub(super) limit: Duration,
+}
+
+/// A claim of a peer that is heard.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    pub(super) node: NodeName,
+    pub(super) session: Session,
+    pub(super) order: Order,
+    pub(super) standing: Standing,
+    /// Its sender has shown that it hears this process.
+    pub(super) proven: bool,
+    /// Its sender is deaf, since then.
+    pub(super) deaf_since: Option<Moment>,
+}
+
+impl Contest {
+    pub(super) fn new() -> Self {
+        Self {
+            assignment: Assignment::default(),
+            interfaces: Interfaces::All,
+            channels: Vec::new(),
+            highest: Term::default(),
+            last_owner: None,
+            free_since: None,
+            own: None,
+            probe: None,
+            conflict: None,
+            not_before: Moment::ORIGIN,
+            contested_since: None,
+            announced_again: None,
+            announce_at: None,
+            given_up: None,
+            defended: None,
+            damping: Damping::default(),
+            look_at: None,
+        }
+    }
+
+    /// This node among the candidates.
+    pub(super) fn candidate(&self, node: &NodeName) -> Option<&Candidate> {
+        self.assignment.candidate(node)
+    }
+
+    pub(super) fn owned(&self, address: IpAddr) -> Option<Owned> {
+        let own = self.own.as_ref()?;
+        Some(Owned {
+            address,
+            interfaces: self.interfaces.clone(),
+            term: own.term,
+            previous: own.previous.clone(),
+            reason: own.reason,
+            takeover: own.takeover,
+        })
+    }
+}
+
+impl Election {
+    /// R4: where a claim of `node` with that term stands among all.
+    pub(super) fn order(&self, node: &NodeName, term: Term, address: IpAddr) -> Order {
+        use crate::mutation::Mutation;
+        if !self.rules.keep(Mutation::SelfishTieBreak) {
+            return (term, u64::from(*node == self.config.node));
+        }
+        (term, rendezvous_weight(node, address))
+    }
+
+    /// What is claimed of `address`, as far as that matters on `channels`.
+    pub(super) fn claims(&self, address: IpAddr, channels: &[Channel]) -> Claims {
+        let mut claims = Claims::default();
+        for (node, peer) in self.membership.peers() {
+            let Some(entry) = peer.book.get(address) else {
+                continue;
+            };
+            let Some(path) = meeting(peer, channels, self.now) else {
+                continue;
+            };
+            let order = self.order(node, entry.term, address);
+            if !is_heard(path, self.now) {
+                let silent = self.silent(node, path, order);
+                if claims.silent.as_ref().is_none_or(|old| old.order < order) {
+                    claims.silent = Some(silent);
+                }
+                continue;
+            }
+            let heard = heard(node, peer, path, entry, order);
+            let place = if heard.deaf_since.is_some() {
+                &mut claims.deaf
+            } else {
+                claims.contested |= claims.best.is_some();
+                &mut claims.best
+            };
+            if place.as_ref().is_none_or(|old| old.order < order) {
+                *place = Some(heard);
+            }
+        }
+        claims
+    }
+
+    fn silent(&self, node: &NodeName, path: &Path, order: Order) -> Silent {
+        let clear = self.membership.hearing(path.channel).map_or(
+            path.last,
+            super::super::membership::hearing::Hearing::clear_since,
+        );
+        Silent {
+            node: node.clone(),
+            order,
+            last: path.last,
+            down_at: path.last.max(clear) + path.limit,
+            limit: path.limit,
+        }
+    }
+
+    /// How many candidates that are heard, and would take the address, go before this node (R3).
+    pub(super) fn rank(&self, contest: &Contest) -> u32 {
+        let me = &self.config.node;
+        let before = contest
+            .assignment
+            .candidates
+            .iter()
+            .take_while(|candidate| candidate.node != *me)
+            .filter(|candidate| self.would_take(&candidate.node, &contest.channels));
+        u32::try_from(before.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a peer is there to take an address on one of `channels`.
+    pub(super) fn would_take(&self, node: &NodeName, channels: &[Channel]) -> bool {
+        self.membership.peer(node).is_some_and(|peer| {
+            peer.proven
+                && meeting(peer, channels, self.now).is_some_and(|path| {
+                    is_heard(path, self.now) && !path.flags.leaving && !path.flags.deaf
+                })
+        })
+    }
+
+    /// Looks at an address of which something may have changed.
+    pub(super) fn look(&mut self, address: IpAddr) {
+        let Some(contest) = self.contests.get(&address) else {
+            return;
+        };
+        let claims = self.claims(address, &contest.channels);
+        let highest = [
+            claims.best.as_ref().map(|heard| heard.order.0),
+            claims.deaf.as_ref().map(|heard| heard.order.0),
+            claims.silent.as_ref().map(|silent| silent.order.0),
+        ];
+        let highest = highest.into_iter().flatten().max();
+        let owns = contest.own.is_some();
+        self.note_owner(address, &claims, highest);
+        if owns {
+            self.look_as_owner(address, &claims);
+        } else {
+            self.look_as_other(address, &claims);
+        }
+    }
+
+    fn note_owner(&mut self, address: IpAddr, claims: &Claims, highest: Option<Term>) {
+        let now = self.now;
+        let Some(contest) = self.contests.get_mut(&address) else {
+            return;
+        };
+        contest.highest = contest.highest.max(highest.unwrap_or_default());
+        let holder = claims.best.as_ref().or(claims.deaf.as_ref());
+        let holder = holder.map(|heard| &heard.node);
+        let holder = holder.or(claims.silent.as_ref().map(|silent| &silent.node));
+        match holder {
+            Some(holder) => {
+                if contest.last_owner.as_ref() != Some(holder) {
+                    if contest.last_owner.is_some() {
+                        contest.damping.note_move(now);
+                    }
+                    contest.last_owner = Some(holder.clone());
+                }
+                contest.free_since = None;
+            }
+            None if contest.own.is_none() && contest.free_since.is_none() => {
+                contest.free_since = Some(now);
+            }
+            None => {}
+        }
+    }
+
+    /// R1: the links on which `address` is announced here, or would be.
+    pub(super) fn usable_channels(&self, address: IpAddr, contest: &Contest) -> Vec<Channel> {
+        self.links
+            .announcing(address, &contest.interfaces)
+            .into_iter()
+            .filter(|&index| {
+                self.links.get(index).is_some_and(|link| {
+                    link.carrier && (address.is_ipv4() || link.link_local.is_some())
+                })
+            })
+            .map(Channel::Link)
+            .collect()
+    }
+}
+
+/// Where a peer is met as far as an address on `channels` is concerned: on that of them where it was
+/// heard last or, if it was never heard on any, by datagrams (R15).
+pub(super) fn meeting<'a>(peer: &'a Peer, channels: &[Channel], now: Moment) -> Option<&'a Path> {
+    let on_links = peer
+        .paths
+        .iter()
+        .filter(|path| channels.contains(&path.channel));
+    on_links.max_by_key(|path| path.last).or_else(|| {
+        let seen = peer.witnessed?;
+        peer.path(Channel::Unicast)
+            .filter(|path| now.since(path.first) >= UNICAST_ONLY && now.since(seen) <= WITNESSED)
+    })
+}
+
+fn heard(node: &NodeName, peer: &Peer, path: &Path, entry: &Entry, order: Order) -> Heard {
+    Heard {
+        node: node.clone(),
+        session: peer.session,
+        order,
+        standing: entry.standing,
+        proven: peer.proven,
+        deaf_since: path.deaf_since,
+    }
+}

@@ -1,0 +1,293 @@
+//! How a node that does not own an address comes to own it (R2, R3, R8, R10, R11).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::contest::{Claims, Heard, Own, Silent};
+use super::{Election, Output, OwnReason, Recorded, Term};
+use crate::frame::beacon::{Entry, Standing};
+use crate::membership::timing::{Profile, silence_limit, tenths};
+use crate::membership::{Channel, is_heard};
+use crate::moment::Moment;
+use crate::mutation::Mutation;
+
+/// Why an address can be taken, and from when on.
+struct Free {
+    reason: OwnReason,
+    since: Moment,
+    /// The owner before, if it has fallen silent.
+    lost: Option<Silent>,
+}
+
+impl Election {
+    /// Takes `address`, if that is what the rules say.
+    pub(super) fn look_as_other(&mut self, address: IpAddr, claims: &Claims) {
+        self.relay(address, claims);
+        let me = self.config.node.clone();
+        let Some(contest) = self.contests.get(&address) else {
+            return;
+        };
+        if self.leaving || contest.candidate(&me).is_none() || contest.channels.is_empty() {
+            self.stop_probing(address);
+            return;
+        }
+        if let Some(best) = &claims.best {
+            self.stop_probing(address);
+            self.consider_offer(address, best);
+            if !self.rules.keep(Mutation::NotSticky) && self.rank(&self.contests[&address]) == 0 {
+                self.take(address, OwnReason::OwnerReleased, None);
+            }
+            return;
+        }
+        let Some(free) = self.free(address, claims) else {
+            return;
+        };
+        if let Err(again) = self.may_take(address, &free) {
+            self.look_again(address, again);
+            return;
+        }
+        if let Err(again) = self.probe(address, free.lost.is_some()) {
+            self.look_again(address, again);
+            return;
+        }
+        let takeover = free.lost.as_ref().map(|lost| self.now.since(lost.last));
+        self.take(address, free.reason, takeover);
+    }
+
+    /// Whether nobody owns it, and since when.
+    fn free(&self, address: IpAddr, claims: &Claims) -> Option<Free> {
+        let contest = self.contests.get(&address)?;
+        let interval = self.interval();
+        if let Some(Heard {
+            deaf_since: Some(since),
+            ..
+        }) = claims.deaf
+        {
+            return Some(Free {
+                reason: OwnReason::OwnerDeaf,
+                since: since + interval * 2,
+                lost: None,
+            });
+        }
+        if let Some(silent) = &claims.silent {
+            return Some(Free {
+                reason: OwnReason::OwnerSilent,
+                since: silent.down_at,
+                lost: Some(silent.clone()),
+            });
+        }
+        let since = contest.free_since?;
+        let listened = self.listened_at(&contest.channels);
+        let known = contest.last_owner.is_some();
+        let reason = if known {
+            OwnReason::OwnerReleased
+        } else {
+            OwnReason::Unclaimed
+        };
+        // Unless its release was heard, and everything since, somebody may be about to be heard who
+        // owns it (R3, R8).
+        let missed = listened > since + self.limit() + self.interval() * 2;
+        let since = if known && !missed {
+            since
+        } else {
+            since.max(listened)
+        };
+        Some(Free {
+            reason,
+            since,
+            lost: None,
+        })
+    }
+
+    /// When this node has listened for long enough to know who is there (R3, R8).
+    fn listened_at(&self, channels: &[Channel]) -> Moment {
+        let clear = channels
+            .iter()
+            .filter_map(|channel| self.membership.hearing(*channel))
+            .map(crate::membership::hearing::Hearing::clear_since)
+            .max()
+            .unwrap_or(self.started);
+        clear + self.limit() + self.interval() * 2
+    }
+
+    /// Whether it may be taken now; if not, when to look again.
+    fn may_take(&mut self, address: IpAddr, free: &Free) -> Result<(), Moment> {
+        let (now, interval) = (self.now, self.interval());
+        let contest = &self.contests[&address];
+        let channels = contest.channels.clone();
+        let rank = if self.rules.keep(Mutation::NoRank) {
+            self.rank(contest)
+        } else {
+            0
+        };
+        let mut due = free.since.max(contest.not_before) + interval * 2 * rank;
+        if let Some(lost) = &free.lost
+            && let Some(contest) = self.contests.get_mut(&address)
+        {
+            due += contest.damping.extra(lost.limit, now);
+        }
+        if now < due {
+            return Err(due);
+        }
+        let shortly = now + interval / 2;
+        if self.is_blind(&channels, due) && self.rules.keep(Mutation::ClaimBlind) {
+            return Err(shortly);
+        }
+        let unsure = self.is_unsynced(&channels) && now < due + self.limit();
+        if unsure && self.rules.keep(Mutation::UnsyncedBooks) {
+            return Err(shortly);
+        }
+        if let Some(lost) = &free.lost
+            && self.rules.keep(Mutation::NoCorroboration)
+            && self.membership.is_vouched_for(&lost.node, &channels, now)
+        {
+            return Err(shortly);
+        }
+        Ok(())
+    }
+
+    /// R8: whether nothing proves that frames arrive. If there is no station but speakers that
+    /// could prove it, the silence of all of them is believed after three times as long: somebody
+    /// has to be the last. Whoever is wrong in that says that it is deaf, and nobody yields to it.
+    fn is_blind(&mut self, channels: &[Channel], due: Moment) -> bool {
+        let (now, limit) = (self.now, self.limit());
+        let mut blind = true;
+        for channel in channels {
+            let Some(hearing) = self.membership.hearing_mut(*channel) else {
+                continue;
+            };
+            let last_resort = !hearing.has_station(now) && now >= due + limit * 2;
+            if !hearing.is_blind(now, limit) || last_resort {
+                blind = false;
+            } else {
+                hearing.need_proof(now);
+            }
+        }
+        blind
+    }
+
+    /// Whether a peer is heard whose claims are not all known.
+    fn is_unsynced(&self, channels: &[Channel]) -> bool {
+        self.membership.peers().any(|(_, peer)| {
+            !peer.book.is_synced()
+                && super::contest::meeting(peer, channels, self.now)
+                    .is_some_and(|path| is_heard(path, self.now))
+        })
+    }
+
+    /// 3.7: takes what it is offered.
+    fn consider_offer(&mut self, address: IpAddr, best: &Heard) {
+        let for_me = matches!(best.standing, Standing::Offer { to } if to == self.config.session);
+        if !for_me || !best.proven {
+            return;
+        }
+        let Some(contest) = self.contests.get(&address) else {
+            return;
+        };
+        let limit = self.fence_limit();
+        let alive = contest.channels.iter().any(|channel| {
+            self.membership.hearing(*channel).is_some_and(|hearing| {
+                self.now >= hearing.fenced_until() && hearing.is_alive(self.now, limit)
+            })
+        });
+        if alive {
+            self.take(address, OwnReason::HandedOver, Some(Duration::ZERO));
+        }
+    }
+
+    /// Claims `address` (R4).
+    fn take(&mut self, address: IpAddr, reason: OwnReason, takeover: Option<Duration>) {
+        let now = self.now;
+        let repeat = now + self.limit();
+        let me = self.config.node.clone();
+        let next = if self.rules.keep(Mutation::SameTerm) {
+            Term::next
+        } else {
+            |term: Term| term
+        };
+        let Some(contest) = self.contests.get_mut(&address) else {
+            return;
+        };
+        let recorded = contest.assignment.recorded.as_ref();
+        let seen = recorded.map_or(Term::default(), |recorded| recorded.term);
+        let term = next(contest.highest.max(seen));
+        let previous = contest.last_owner.clone();
+        let previous = previous.or_else(|| recorded.and_then(|Recorded { node, .. }| node.clone()));
+        if previous.is_some() {
+            contest.damping.note_move(now);
+        }
+        contest.highest = contest.highest.max(term);
+        contest.last_owner = Some(me.clone());
+        contest.free_since = None;
+        contest.probe = None;
+        contest.conflict = None;
+        contest.own = Some(Own {
+            term,
+            since: now,
+            previous: previous.filter(|previous| *previous != me),
+            reason,
+            takeover,
+            offer: None,
+            refused: Vec::new(),
+            offered_at: None,
+            wish_done: None,
+            rebalanced: false,
+        });
+        let owned = contest.owned(address);
+        self.book.say(
+            Entry {
+                address,
+                term,
+                standing: Standing::Own,
+            },
+            repeat,
+        );
+        self.beat.burst(now);
+        self.taken.extend(owned.map(Output::Own));
+        self.dirty.insert(address);
+    }
+
+    /// Passes on who holds an address to those who may not hear each other (R13).
+    fn relay(&mut self, address: IpAddr, claims: &Claims) {
+        if !claims.contested {
+            return;
+        }
+        let Some(best) = &claims.best else {
+            return;
+        };
+        let (now, limit, interval) = (self.now, self.limit(), self.interval());
+        let Some(contest) = self.contests.get_mut(&address) else {
+            return;
+        };
+        // Those who hear each other settle it within an interval.
+        let since = *contest.contested_since.get_or_insert(now);
+        if now < since + interval * 2 {
+            self.look_again(address, since + interval * 2);
+            return;
+        }
+        contest.contested_since = None;
+        let entry = Entry {
+            address,
+            term: best.order.0,
+            standing: Standing::Relayed {
+                holder: best.session,
+                weight: best.order.1,
+            },
+        };
+        self.book.say(entry, now + limit);
+        self.look_again(address, now + limit);
+    }
+
+    /// How long this node may be silent by its own profile.
+    pub(super) fn limit(&self) -> Duration {
+        let Profile { interval, misses } = self.config.profile;
+        tenths(
+            silence_limit(crate::frame::beacon::Pulse {
+                interval,
+                misses,
+                lateness: Duration::ZERO,
+            }),
+            10,
+        )
+    }
+}

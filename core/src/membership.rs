@@ -1,0 +1,326 @@
+//! Which speakers are alive, as far as this node can tell.
+//!
+//! A [`Membership`] takes in beacons and says of each peer, on each channel, when it was last heard,
+//! whether it hears this node, and what it claims. It decides nothing: what follows from a peer's
+//! silence is up to [`crate::election`]. The rules that are kept here:
+//!
+//! - R5, how long silence may last: [`timing`]
+//! - R6 to R8 and R12, what the own silence, absence, blindness and deafness mean: `hearing`
+//! - R10, what peers say of each other: `peer`
+//! - that a beacon is no recording: [`Membership::receive`]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::beacon::wire::MOST_HEARD;
+use crate::frame::beacon::{Beacon, Heard, Pulse, Session};
+use crate::link::LinkIndex;
+use crate::moment::Moment;
+use crate::mutation::{Mutation, Rules};
+use crate::name::NodeName;
+
+pub(crate) mod book;
+pub(crate) mod hearing;
+mod lateness;
+pub(crate) mod peer;
+pub mod timing;
+
+use book::Changes;
+use hearing::Hearing;
+use lateness::Lateness;
+use peer::{Path, Peer};
+use timing::{FENCE, silence_limit, tenths};
+
+/// More peers than a segment can have; what comes beyond is not taken in.
+pub const MOST_PEERS: usize = 1024;
+
+/// Where beacons are heard and sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Channel {
+    /// Channel A: raw frames on a link, which is the path that the announcements take.
+    Link(LinkIndex),
+    /// Channel B: datagrams between the nodes' own addresses.
+    Unicast,
+}
+
+/// Why a genuine beacon is not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Ignored {
+    /// It is this node's own, or that of another speaker under the same node name.
+    #[error("the beacon is this node's own")]
+    Own,
+    /// It was received before, or overtaken, or is of an earlier start of its sender.
+    #[error("the beacon is a recording, or was overtaken by a later one")]
+    Replayed,
+    /// There are more peers than a segment can have.
+    #[error("there are more than {MOST_PEERS} speakers")]
+    TooMany,
+}
+
+/// What a beacon changed, apart from claims.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Received {
+    /// Its sender is to be answered at once: it does not know this node, or this node not its book.
+    pub(crate) answer: bool,
+    /// Its sender had been silent on this channel, or is a new start, or says something else of
+    /// itself: what it claims counts otherwise, and whether it would take what is free.
+    pub(crate) returned: bool,
+    /// Its sender does not know all that this node claims.
+    pub(crate) wants_book: bool,
+}
+
+/// The speakers that this one knows. See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Membership {
+    me: NodeName,
+    session: Session,
+    peers: BTreeMap<NodeName, Peer>,
+    /// Starts of known peers that have not shown yet that they are no recordings.
+    newcomers: BTreeMap<Session, (Channel, Moment)>,
+    hearing: BTreeMap<Channel, Hearing>,
+    lateness: Lateness,
+    rules: Rules,
+}
+
+impl Membership {
+    pub(crate) const fn new(me: NodeName, session: Session, rules: Rules) -> Self {
+        Self {
+            me,
+            session,
+            peers: BTreeMap::new(),
+            newcomers: BTreeMap::new(),
+            hearing: BTreeMap::new(),
+            lateness: Lateness::new(),
+            rules,
+        }
+    }
+
+    pub(crate) fn peers(&self) -> impl Iterator<Item = (&NodeName, &Peer)> {
+        self.peers.iter()
+    }
+
+    pub(crate) fn peers_mut(&mut self) -> impl Iterator<Item = (&NodeName, &mut Peer)> {
+        self.peers.iter_mut()
+    }
+
+    pub(crate) fn peer(&self, node: &NodeName) -> Option<&Peer> {
+        self.peers.get(node)
+    }
+
+    pub(crate) fn hearing(&self, channel: Channel) -> Option<&Hearing> {
+        self.hearing.get(&channel)
+    }
+
+    pub(crate) fn hearing_mut(&mut self, channel: Channel) -> Option<&mut Hearing> {
+        self.hearing.get_mut(&channel)
+    }
+
+    pub(crate) fn channels(&self) -> impl Iterator<Item = Channel> {
+        self.hearing.keys().copied()
+    }
+
+    /// These are the channels from now on.
+    pub(crate) fn set_channels(&mut self, channels: &[Channel], now: Moment) {
+        self.hearing.retain(|channel, _| channels.contains(channel));
+        for &channel in channels {
+            self.hearing
+                .entry(channel)
+                .or_insert_with(|| Hearing::new(now));
+        }
+        for peer in self.peers.values_mut() {
+            peer.paths.retain(|path| channels.contains(&path.channel));
+        }
+    }
+
+    /// The loop woke up so late.
+    pub(crate) fn record_lateness(&mut self, late: Duration) {
+        self.lateness.record(late);
+    }
+
+    /// How late the loop wakes up at times.
+    pub(crate) fn lateness(&self) -> Duration {
+        self.lateness.percentile()
+    }
+
+    /// Takes in a beacon whose signature is right.
+    ///
+    /// That it is no recording is shown in two steps: within a start, numbers only grow; and a
+    /// start that takes the place of a known one has to name this process's own session, which no
+    /// recording from before it can.
+    pub(crate) fn receive(
+        &mut self,
+        channel: Channel,
+        beacon: &Beacon,
+        at: Moment,
+        changes: &mut Changes,
+    ) -> Result<Received, Ignored> {
+        if beacon.sender == self.me || beacon.session == self.session {
+            return Err(Ignored::Own);
+        }
+        let echo = beacon
+            .heard
+            .iter()
+            .find(|heard| heard.session == self.session);
+        let mut received = Received::default();
+        if !self.peers.contains_key(&beacon.sender) {
+            if self.peers.len() >= MOST_PEERS {
+                return Err(Ignored::TooMany);
+            }
+            self.peers
+                .insert(beacon.sender.clone(), Peer::new(beacon, echo.is_some()));
+            received.answer = true;
+        }
+        let Some(peer) = self.peers.get_mut(&beacon.sender) else {
+            return Err(Ignored::TooMany);
+        };
+        if peer.session != beacon.session {
+            if peer.has_retired(beacon.session) {
+                return Err(Ignored::Replayed);
+            }
+            if echo.is_none() && peer.proven {
+                if self.newcomers.len() < MOST_PEERS {
+                    self.newcomers.insert(beacon.session, (channel, at));
+                }
+                return Ok(Received {
+                    answer: true,
+                    ..received
+                });
+            }
+            self.newcomers.remove(&beacon.session);
+            changes.addresses.extend(peer.book.addresses());
+            changes.released.extend(peer.book.claims());
+            peer.succeed(beacon, echo.is_some());
+            received.answer = true;
+        }
+        let was_proven = peer.proven;
+        let was_synced = peer.book.is_synced();
+        let lateness = if self.rules.keep(Mutation::IgnoreLateness) {
+            beacon.pulse.lateness
+        } else {
+            Duration::ZERO
+        };
+        let limit = silence_limit(Pulse {
+            lateness,
+            ..beacon.pulse
+        });
+        received.returned = peer.receive(channel, beacon, at, limit, changes)?;
+        peer.proven |= echo.is_some();
+        received.returned |= peer.proven && !was_proven;
+        received.answer |= echo.is_none() && !was_proven;
+        received.answer |= was_synced && !peer.book.is_synced();
+        received.wants_book = echo.is_some_and(|echo| !echo.synced);
+        Ok(received)
+    }
+
+    /// A host answered for an address that `owner` claims, from the MAC address of `owner`: it
+    /// lives, though its beacons are not heard (R9). Says whether it had counted as down.
+    pub(crate) fn hear_answer(&mut self, owner: &NodeName, channel: Channel, now: Moment) -> bool {
+        let Some(path) = self
+            .peers
+            .get_mut(owner)
+            .and_then(|peer| peer.path_mut(channel))
+        else {
+            return false;
+        };
+        path.last = path.last.max(now);
+        std::mem::replace(&mut path.down, false)
+    }
+
+    /// A frame of that speaker was seen on a link: it is in the same network (R15).
+    pub(crate) fn hear_on_wire(&mut self, node: &NodeName, now: Moment) {
+        if let Some(peer) = self.peers.get_mut(node) {
+            peer.witnessed = Some(now);
+        }
+    }
+
+    /// What to say in beacons on `channel` of those that are heard there, those who need it most
+    /// first: who does not know yet that it is heard, whose book is not known, who is silent.
+    ///
+    /// Those who need it are all listed, up to [`MOST_HEARD`]; of the others some, `turn` by turn.
+    pub(crate) fn heard(&self, channel: Channel, now: Moment, turn: usize) -> Vec<Heard> {
+        // Few enough that fifty speakers cost each other two megabits per second.
+        const LISTED: usize = 12;
+        let mut urgent = Vec::new();
+        let mut others = Vec::new();
+        for peer in self.peers.values() {
+            let Some(path) = peer.path(channel) else {
+                continue;
+            };
+            let heard = Heard {
+                session: peer.session,
+                age: now.since(path.last),
+                synced: peer.book.is_synced(),
+            };
+            let silent = heard.age > tenths(path.limit, timing::SUSPECT);
+            let knows = path.report(self.session).is_some();
+            if heard.age > tenths(path.limit, 100) {
+                continue;
+            }
+            if silent || !knows || !heard.synced {
+                urgent.push(heard);
+            } else {
+                others.push(heard);
+            }
+        }
+        let newcomers = self.newcomers.iter().filter(|(_, (on, _))| *on == channel);
+        urgent.extend(newcomers.map(|(&session, &(_, at))| Heard {
+            session,
+            age: now.since(at),
+            synced: false,
+        }));
+        take_turn(&mut urgent, MOST_HEARD, turn);
+        take_turn(&mut others, LISTED.saturating_sub(urgent.len()), turn);
+        urgent.append(&mut others);
+        urgent
+    }
+
+    /// R10: whether a peer other than `suspect` says that it has heard it lately on one of
+    /// `channels`.
+    pub(crate) fn is_vouched_for(
+        &self,
+        suspect: &NodeName,
+        channels: &[Channel],
+        now: Moment,
+    ) -> bool {
+        let Some(suspected) = self.peers.get(suspect) else {
+            return false;
+        };
+        self.peers.iter().any(|(node, witness)| {
+            node != suspect
+                && witness.proven
+                && witness.paths.iter().any(|path| {
+                    channels.contains(&path.channel)
+                        && is_heard(path, now)
+                        && path.report(suspected.session).is_some_and(|report| {
+                            let limit =
+                                suspected.path(path.channel).map_or(path.limit, |p| p.limit);
+                            now.since(report.heard) <= tenths(limit, FENCE)
+                        })
+                })
+        })
+    }
+
+    /// Forgets starts that never showed that they are no recordings.
+    pub(crate) fn forget_newcomers(&mut self, now: Moment) {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        self.newcomers
+            .retain(|_, (_, at)| now.since(*at) <= PATIENCE);
+    }
+}
+
+/// Keeps `most` of them, other ones at the next turn.
+fn take_turn(list: &mut Vec<Heard>, most: usize, turn: usize) {
+    if list.len() > most {
+        let start = turn.wrapping_mul(most) % list.len();
+        list.rotate_left(start);
+        list.truncate(most);
+    }
+}
+
+/// Whether the peer of that path is heard there.
+pub(crate) fn is_heard(path: &Path, now: Moment) -> bool {
+    now.since(path.last) < path.limit
+}

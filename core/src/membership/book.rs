@@ -1,0 +1,230 @@
+//! What a peer claims, as far as it is known here.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::election::Term;
+use crate::frame::beacon::{Digest, Entry, Part, Session, Standing};
+
+/// The most claims of one peer that are kept: more than any node announces.
+const MOST: usize = 65_536;
+
+/// A copy of a peer's book of claims.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    claims: BTreeMap<IpAddr, Entry>,
+    digest: Digest,
+    sequence: u64,
+    synced: bool,
+}
+
+/// What a beacon said that has to be acted upon.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Addresses whose claims have changed.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Addresses that the sender has given up, and the terms of the claims that it had.
+    pub(crate) released: Vec<(IpAddr, Term)>,
+    /// Claims of third parties that the sender hears.
+    pub(crate) relayed: Vec<Relayed>,
+}
+
+/// A claim of somebody else that a peer passes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relayed {
+    pub(crate) address: IpAddr,
+    pub(crate) term: Term,
+    pub(crate) holder: Session,
+    pub(crate) weight: u64,
+}
+
+impl Changes {
+    pub(crate) fn clear(&mut self) {
+        self.addresses.clear();
+        self.released.clear();
+        self.relayed.clear();
+    }
+}
+
+impl Book {
+    /// The claim of that address.
+    pub(crate) fn get(&self, address: IpAddr) -> Option<&Entry> {
+        self.claims.get(&address)
+    }
+
+    /// All claims.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = (IpAddr, Term)> {
+        self.claims
+            .values()
+            .map(|claim| (claim.address, claim.term))
+    }
+
+    /// The addresses of all claims.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.claims.keys().copied()
+    }
+
+    /// How many addresses are claimed.
+    pub(crate) fn len(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// Whether this is all that the peer claims.
+    pub(crate) const fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    /// Takes in what the beacon of that number says. What comes later than what was said after it
+    /// is old news: channels may overtake one another.
+    pub(crate) fn apply(&mut self, part: &Part, sequence: u64, changes: &mut Changes) {
+        if sequence < self.sequence {
+            return;
+        }
+        self.sequence = sequence;
+        if let Some((from, to)) = part.range
+            && from <= to
+        {
+            let listed = |address: &IpAddr| {
+                part.entries
+                    .iter()
+                    .any(|entry| entry.is_claim() && entry.address == *address)
+            };
+            let gone: Vec<_> = self
+                .claims
+                .range(from..=to)
+                .map(|(address, _)| *address)
+                .filter(|address| !listed(address))
+                .collect();
+            for address in gone {
+                self.remove(address, changes);
+            }
+        }
+        for entry in &part.entries {
+            match entry.standing {
+                Standing::Own | Standing::Offer { .. } => self.insert(*entry, changes),
+                Standing::Released => {
+                    let known = self.claims.get(&entry.address);
+                    if known.is_some_and(|known| known.term <= entry.term) {
+                        self.remove(entry.address, changes);
+                    }
+                    changes.released.push((entry.address, entry.term));
+                }
+                Standing::Relayed { holder, weight } => changes.relayed.push(Relayed {
+                    address: entry.address,
+                    term: entry.term,
+                    holder,
+                    weight,
+                }),
+            }
+        }
+        self.synced = self.digest == part.digest;
+    }
+
+    fn insert(&mut self, entry: Entry, changes: &mut Changes) {
+        let known = self.claims.get(&entry.address);
+        if known == Some(&entry) || (known.is_none() && self.claims.len() >= MOST) {
+            return;
+        }
+        if let Some(known) = self.claims.insert(entry.address, entry) {
+            self.digest.remove(&known);
+        }
+        self.digest.add(&entry);
+        changes.addresses.push(entry.address);
+    }
+
+    fn remove(&mut self, address: IpAddr, changes: &mut Changes) {
+        if let Some(known) = self.claims.remove(&address) {
+            self.digest.remove(&known);
+            changes.addresses.push(address);
+            changes.released.push((address, known.term));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(host: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, host])
+    }
+
+    fn own(host: u8, term: u64) -> Entry {
+        Entry {
+            address: address(host),
+            term: Term(term),
+            standing: Standing::Own,
+        }
+    }
+
+    fn digest(entries: &[Entry]) -> Digest {
+        let mut digest = Digest::default();
+        for entry in entries {
+            digest.add(entry);
+        }
+        digest
+    }
+
+    fn whole(entries: &[Entry]) -> Part {
+        Part {
+            digest: digest(entries),
+            range: Some(Part::EVERYTHING),
+            entries: entries.to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_range_says_also_what_is_not_claimed_in_it() {
+        let (mut book, mut changes) = (Book::default(), Changes::default());
+        book.apply(&whole(&[own(1, 1), own(2, 1), own(3, 1)]), 1, &mut changes);
+        assert!(book.is_synced());
+        changes.clear();
+        let part = Part {
+            digest: digest(&[own(1, 1), own(3, 1)]),
+            range: Some((address(2), address(9))),
+            entries: vec![own(3, 1)],
+        };
+        book.apply(&part, 2, &mut changes);
+        assert_eq!(changes.released, [(address(2), Term(1))]);
+        assert!(book.is_synced() && book.get(address(1)).is_some());
+    }
+
+    #[test]
+    fn a_missed_change_is_noticed_by_the_digest() {
+        let (mut book, mut changes) = (Book::default(), Changes::default());
+        let part = Part {
+            digest: digest(&[own(1, 1), own(2, 1)]),
+            range: None,
+            entries: vec![own(2, 1)],
+        };
+        book.apply(&part, 1, &mut changes);
+        assert!(!book.is_synced());
+        book.apply(&whole(&[own(1, 1), own(2, 1)]), 2, &mut changes);
+        assert!(book.is_synced());
+    }
+
+    #[test]
+    fn what_another_channel_delivers_late_is_old_news() {
+        let (mut book, mut changes) = (Book::default(), Changes::default());
+        book.apply(&whole(&[]), 7, &mut changes);
+        book.apply(&whole(&[own(1, 1)]), 6, &mut changes);
+        assert_eq!(book.len(), 0);
+    }
+
+    #[test]
+    fn a_release_of_an_earlier_claim_does_not_end_a_later_one() {
+        let (mut book, mut changes) = (Book::default(), Changes::default());
+        book.apply(&whole(&[own(1, 5)]), 1, &mut changes);
+        let released = Entry {
+            standing: Standing::Released,
+            ..own(1, 4)
+        };
+        let part = Part {
+            digest: digest(&[own(1, 5)]),
+            range: None,
+            entries: vec![released],
+        };
+        book.apply(&part, 2, &mut changes);
+        assert!(book.get(address(1)).is_some() && book.is_synced());
+    }
+}

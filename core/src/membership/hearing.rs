@@ -1,0 +1,178 @@
+//! What is heard and sent on one channel: whether this node is blind or deaf there, and whether it
+//! has lately said that it lives.
+
+use std::time::Duration;
+
+use super::timing::{BLIND, DEAF, FENCE, SUSPECT, tenths};
+use crate::moment::Moment;
+
+/// Who was heard within this time can prove by its silence that nothing arrives. Who has been silent
+/// for longer is not there.
+const WITNESS: Duration = Duration::from_mins(1);
+
+/// Stations are asked again and again for so long after the last speaker has fallen silent, or after
+/// it was needed to know that frames arrive.
+const URGENT: Duration = Duration::from_secs(10);
+
+/// How often stations are asked while all is well.
+const STATION_CHECK: Duration = Duration::from_secs(10);
+
+/// One channel, as this node hears and uses it.
+#[derive(Debug)]
+pub(crate) struct Hearing {
+    /// When this node began to listen, or to listen anew after it was blind (R8).
+    clear_since: Moment,
+    /// The last frame of anybody.
+    last: Option<Moment>,
+    /// The last answer of a station that is not a speaker.
+    station: Option<Moment>,
+    /// The last beacon of a speaker.
+    peer: Option<Moment>,
+    asked: Option<Moment>,
+    /// When a proof was needed last that frames arrive.
+    needed: Option<Moment>,
+    pub(crate) deaf: bool,
+    /// The last beacon of this node.
+    sent: Option<Moment>,
+    fenced_until: Moment,
+}
+
+impl Hearing {
+    pub(crate) const fn new(now: Moment) -> Self {
+        Self {
+            clear_since: now,
+            last: None,
+            station: None,
+            peer: None,
+            asked: None,
+            needed: None,
+            deaf: false,
+            sent: None,
+            fenced_until: Moment::ORIGIN,
+        }
+    }
+
+    /// Something was received at that time. Says whether that ends deafness.
+    pub(crate) fn hear(&mut self, at: Moment, now: Moment, limit: Duration) -> bool {
+        if self
+            .last
+            .is_some_and(|last| at.since(last) > tenths(limit, BLIND))
+        {
+            self.clear_since = self.clear_since.max(at);
+        }
+        self.last = Some(self.last.map_or(at, |last| last.max(at)));
+        let was_deaf = std::mem::replace(&mut self.deaf, false);
+        if was_deaf {
+            self.clear_since = now;
+        }
+        was_deaf
+    }
+
+    /// A speaker was heard. Says whether none had been for a while: this node was cut off from all,
+    /// or alone.
+    pub(crate) fn hear_peer(&mut self, at: Moment, limit: Duration) -> bool {
+        let before = self.peer;
+        self.peer = before.max(Some(at));
+        before.is_none_or(|before| at.since(before) > tenths(limit, DEAF))
+    }
+
+    /// It is needed to know whether frames arrive.
+    pub(crate) fn need_proof(&mut self, now: Moment) {
+        self.needed = Some(now);
+    }
+
+    /// A station has answered.
+    pub(crate) fn hear_station(&mut self, now: Moment) {
+        self.station = Some(now);
+    }
+
+    /// The loop was away, and frames may have been lost meanwhile: listen anew.
+    pub(crate) fn start_over(&mut self, now: Moment) {
+        self.clear_since = now;
+        self.last = self.last.map(|_| now);
+    }
+
+    /// Since when nothing has been missed.
+    pub(crate) const fn clear_since(&self) -> Moment {
+        self.clear_since
+    }
+
+    /// R8: whether there is no proof that frames arrive, though there is somebody who could give it.
+    pub(crate) fn is_blind(&self, now: Moment, limit: Duration) -> bool {
+        self.silence(now)
+            .is_some_and(|silence| silence > tenths(limit, BLIND))
+            && self.has_witness(now)
+    }
+
+    /// Whether a station that is no speaker has answered lately.
+    pub(crate) fn has_station(&self, now: Moment) -> bool {
+        self.station
+            .is_some_and(|station| now.since(station) <= WITNESS)
+    }
+
+    /// Whether anybody was heard lately whose silence means something.
+    fn has_witness(&self, now: Moment) -> bool {
+        self.has_station(now) || self.peer.is_some_and(|peer| now.since(peer) <= WITNESS)
+    }
+
+    /// For how long nothing has arrived; none, if nothing ever has.
+    fn silence(&self, now: Moment) -> Option<Duration> {
+        self.last.map(|last| now.since(last))
+    }
+
+    /// R12: notices that nothing arrives any more, or never has. Says whether that is new.
+    pub(crate) fn notice_deafness(&mut self, now: Moment, limit: Duration) -> bool {
+        let most = tenths(limit, DEAF);
+        let deaf = match self.silence(now) {
+            Some(silence) => silence > most && self.has_witness(now),
+            None => now.since(self.clear_since) > most,
+        };
+        let news = deaf && !self.deaf;
+        self.deaf |= deaf;
+        news
+    }
+
+    /// When to ask the stations of the link next: now and then, and at each interval while it
+    /// matters.
+    pub(crate) fn next_question(&self, now: Moment, interval: Duration, limit: Duration) -> Moment {
+        let Some(asked) = self.asked else {
+            return self.clear_since;
+        };
+        let recent = |moment: Option<Moment>| moment.is_some_and(|m| now.since(m) <= URGENT);
+        let routine = asked + STATION_CHECK;
+        if !recent(self.peer) && !recent(self.needed) {
+            return routine;
+        }
+        let last = self.last.unwrap_or(self.clear_since);
+        let urgent = (last + tenths(limit, SUSPECT)).max(asked + interval);
+        routine.min(urgent)
+    }
+
+    /// The stations are asked.
+    pub(crate) const fn asked(&mut self, now: Moment) {
+        self.asked = Some(now);
+    }
+
+    /// A beacon of this node has gone out. After a pause in which others may have taken its place
+    /// it listens before it answers again (R7).
+    pub(crate) fn send(&mut self, now: Moment, limit: Duration, pause: Duration) {
+        if self
+            .sent
+            .is_none_or(|sent| now.since(sent) > tenths(limit, FENCE))
+        {
+            self.fenced_until = now + pause;
+        }
+        self.sent = Some(now);
+    }
+
+    /// R6: whether this node has said lately that it lives.
+    pub(crate) fn is_alive(&self, now: Moment, limit: Duration) -> bool {
+        self.sent
+            .is_some_and(|sent| now.since(sent) <= tenths(limit, FENCE))
+    }
+
+    /// Until when this node listens before it answers again.
+    pub(crate) const fn fenced_until(&self) -> Moment {
+        self.fenced_until
+    }
+}

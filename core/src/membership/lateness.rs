@@ -1,0 +1,86 @@
+//! How late the own loop wakes up: what a speaker tells its peers, so that they give it time (R5).
+
+use std::time::Duration;
+
+/// Width of a bucket.
+const STEP: Duration = Duration::from_millis(4);
+
+/// What is later than all buckets counts as this late.
+const BUCKETS: usize = 100;
+
+/// After so many wake-ups, old ones count half.
+const HALVING: u32 = 2048;
+
+/// The lateness that at most one of a thousand recent wake-ups exceeded.
+#[derive(Debug)]
+pub(super) struct Lateness {
+    counts: [u32; BUCKETS],
+    total: u32,
+}
+
+impl Lateness {
+    pub(super) const fn new() -> Self {
+        Self {
+            counts: [0; BUCKETS],
+            total: 0,
+        }
+    }
+
+    /// A wake-up came so late.
+    pub(super) fn record(&mut self, late: Duration) {
+        let bucket = late.as_nanos() / STEP.as_nanos();
+        let bucket = usize::try_from(bucket).map_or(BUCKETS - 1, |b| b.min(BUCKETS - 1));
+        self.counts[bucket] += 1;
+        self.total += 1;
+        if self.total >= HALVING {
+            for count in &mut self.counts {
+                *count /= 2;
+            }
+            self.total = self.counts.iter().sum();
+        }
+    }
+
+    /// The 99.9th percentile; zero while all wake-ups are in the first bucket.
+    pub(super) fn percentile(&self) -> Duration {
+        let mut above = self.total / 1000;
+        for (bucket, &count) in self.counts.iter().enumerate().skip(1).rev() {
+            if count > above {
+                let bucket = u32::try_from(bucket).unwrap_or(u32::MAX);
+                return STEP * (bucket + 1);
+            }
+            above -= count;
+        }
+        Duration::ZERO
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_in_a_thousand_is_forgiven() {
+        let mut lateness = Lateness::new();
+        for _ in 0..1000 {
+            lateness.record(Duration::from_millis(1));
+        }
+        assert_eq!(lateness.percentile(), Duration::ZERO);
+        lateness.record(Duration::from_millis(90));
+        assert_eq!(lateness.percentile(), Duration::ZERO, "one");
+        lateness.record(Duration::from_millis(50));
+        assert_eq!(lateness.percentile(), Duration::from_millis(52), "the next");
+    }
+
+    #[test]
+    fn what_was_long_ago_is_forgotten() {
+        let mut lateness = Lateness::new();
+        for _ in 0..20 {
+            lateness.record(Duration::from_secs(9));
+        }
+        assert_eq!(lateness.percentile(), STEP * 100);
+        for _ in 0..20_000 {
+            lateness.record(Duration::ZERO);
+        }
+        assert_eq!(lateness.percentile(), Duration::ZERO);
+    }
+}

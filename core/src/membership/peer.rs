@@ -1,0 +1,189 @@
+//! Another speaker, as this one knows it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::book::{Book, Changes};
+use super::{Channel, Ignored};
+use crate::frame::beacon::{Beacon, Flags, Heard, Session};
+use crate::mac::MacAddr;
+use crate::moment::Moment;
+
+/// How many earlier starts of a peer are remembered, to tell recordings of them.
+const REMEMBERED: usize = 16;
+
+/// Another speaker: one start of it.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) session: Session,
+    /// It has shown that it hears this process now, by naming its session.
+    pub(crate) proven: bool,
+    pub(crate) book: Book,
+    pub(crate) paths: Vec<Path>,
+    /// When a frame of it that is no beacon was last seen on a link (R15).
+    pub(crate) witnessed: Option<Moment>,
+    retired: VecDeque<Session>,
+}
+
+/// What is heard of a peer on one channel.
+#[derive(Debug)]
+pub(crate) struct Path {
+    pub(crate) channel: Channel,
+    /// The last sign of life: a beacon, or an answer for an address that it claims (R9).
+    pub(crate) last: Moment,
+    /// The last beacon.
+    pub(crate) last_beacon: Moment,
+    pub(crate) first: Moment,
+    pub(crate) mac: Option<MacAddr>,
+    /// How long it may be silent (R5).
+    pub(crate) limit: Duration,
+    pub(crate) lateness: Duration,
+    pub(crate) flags: Flags,
+    pub(crate) deaf_since: Option<Moment>,
+    /// Whether its silence has been acted upon.
+    pub(crate) down: bool,
+    /// When it was asked for last, being silent.
+    pub(crate) asked: Option<Moment>,
+    sequence: u64,
+    reports: Vec<Report>,
+}
+
+/// What a peer says of a session that it hears.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Report {
+    session: Session,
+    /// When it heard it last.
+    pub(crate) heard: Moment,
+    pub(crate) synced: bool,
+}
+
+impl Peer {
+    pub(super) fn new(beacon: &Beacon, proven: bool) -> Self {
+        Self {
+            session: beacon.session,
+            proven,
+            book: Book::default(),
+            paths: Vec::new(),
+            witnessed: None,
+            retired: VecDeque::new(),
+        }
+    }
+
+    /// Whether that was an earlier start of it.
+    pub(super) fn has_retired(&self, session: Session) -> bool {
+        self.retired.contains(&session)
+    }
+
+    /// A later start of the same speaker takes its place.
+    pub(super) fn succeed(&mut self, beacon: &Beacon, proven: bool) {
+        let mut retired = std::mem::take(&mut self.retired);
+        if retired.len() == REMEMBERED {
+            retired.pop_front();
+        }
+        retired.push_back(self.session);
+        *self = Self {
+            retired,
+            ..Self::new(beacon, proven)
+        };
+    }
+
+    pub(crate) fn path(&self, channel: Channel) -> Option<&Path> {
+        self.paths.iter().find(|path| path.channel == channel)
+    }
+
+    pub(crate) fn path_mut(&mut self, channel: Channel) -> Option<&mut Path> {
+        self.paths.iter_mut().find(|path| path.channel == channel)
+    }
+
+    /// Takes in a beacon of this start. Says whether it counts otherwise than before: it had been
+    /// silent on that channel, or has become deaf there, or hears again, or leaves.
+    pub(super) fn receive(
+        &mut self,
+        channel: Channel,
+        beacon: &Beacon,
+        at: Moment,
+        limit: Duration,
+        changes: &mut Changes,
+    ) -> Result<bool, Ignored> {
+        if self.path(channel).is_none() {
+            self.paths.push(Path::new(channel, at));
+        }
+        let Some(path) = self.paths.iter_mut().find(|path| path.channel == channel) else {
+            return Ok(false);
+        };
+        if beacon.sequence <= path.sequence {
+            return Err(Ignored::Replayed);
+        }
+        let was_silent = path.sequence == 0 || path.down || at.since(path.last) >= path.limit;
+        let flags = path.flags;
+        path.sequence = beacon.sequence;
+        path.last = path.last.max(at);
+        path.last_beacon = path.last_beacon.max(at);
+        path.limit = limit;
+        path.lateness = beacon.pulse.lateness;
+        path.mac = beacon.mac;
+        path.down = false;
+        if channel != Channel::Unicast {
+            path.asked = None;
+        }
+        path.deaf_since = beacon.flags.deaf.then(|| path.deaf_since.unwrap_or(at));
+        path.flags = beacon.flags;
+        path.note_reports(&beacon.heard, at);
+        self.book.apply(&beacon.part, beacon.sequence, changes);
+        let differs = flags.deaf != beacon.flags.deaf || flags.leaving != beacon.flags.leaving;
+        Ok(was_silent || differs)
+    }
+}
+
+impl Path {
+    const fn new(channel: Channel, at: Moment) -> Self {
+        Self {
+            channel,
+            last: at,
+            last_beacon: at,
+            first: at,
+            mac: None,
+            limit: Duration::ZERO,
+            lateness: Duration::ZERO,
+            flags: Flags {
+                leaving: false,
+                deaf: false,
+                young: false,
+            },
+            deaf_since: None,
+            down: false,
+            asked: None,
+            sequence: 0,
+            reports: Vec::new(),
+        }
+    }
+
+    /// What the peer last said of that session.
+    pub(crate) fn report(&self, session: Session) -> Option<&Report> {
+        self.reports.iter().find(|report| report.session == session)
+    }
+
+    fn note_reports(&mut self, heard: &[Heard], at: Moment) {
+        for said in heard {
+            let new = Report {
+                session: said.session,
+                heard: at - said.age,
+                synced: said.synced,
+            };
+            let known = self
+                .reports
+                .iter_mut()
+                .find(|report| report.session == said.session);
+            if let Some(known) = known {
+                *known = new;
+                continue;
+            }
+            // Sessions that have ended fall out first: they were heard the longest ago.
+            if self.reports.len() >= super::MOST_PEERS {
+                self.reports.sort_by_key(|report| report.heard);
+                self.reports.remove(0);
+            }
+            self.reports.push(new);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What a fault may do that comes alone, in a network without loss, after calm.
+//!
+//! | fault | nobody announces for at most | owners that change |
+//! |---|---|---|
+//! | crash of one node | T + 10 ms, and the jitter of a loop | its own addresses, once |
+//! | crash of several | 2 I more for each | theirs, once |
+//! | one node is deaf | 1.2 T + 30 ms, if it was the owner | its own, once |
+//! | one direction between two of three or more, beacons filtered, late loops, duplicates, no API | | none |
+//! | stop, exclusion | 0 | its own, once |
+
+use crate::history::{Event, Time, What};
+use crate::plan::{Fault, Plan};
+
+use super::{MILLISECOND, SECOND, SLACK, Violation};
+
+pub(super) fn check(plan: &Plan, history: &[Event]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    if plan.loss > 0 || !plan.gateway {
+        return violations;
+    }
+    for (index, timed) in plan.faults.iter().enumerate() {
+        let began = timed.at * MILLISECOND;
+        let ended = (timed.at + timed.lasts) * MILLISECOND;
+        let calm_before = began.saturating_sub(5 * SECOND);
+        let until = ended + SECOND;
+        let others = plan.faults.iter().enumerate().any(|(other, timed)| {
+            other != index
+                && timed.at * MILLISECOND < until
+                && (timed.at + timed.lasts) * MILLISECOND > calm_before
+        });
+        let strange = plan
+            .faults
+            .iter()
+            .any(|timed| matches!(timed.fault, Fault::Stranger(_)));
+        if others
+            || strange
+            || has_flapped(plan, history, began)
+            || calm_before == 0
+            || timed.lasts < 600
+        {
+            continue;
+        }
+        if let Some(violation) = judge(plan, history, timed.fault, began, ended) {
+            violations.push(violation);
+        }
+    }
+    violations
+}
+
+/// Whether an address has moved so often lately that its owner is given more time (R13).
+fn has_flapped(plan: &Plan, history: &[Event], began: Time) -> bool {
+    (0..plan.addresses).any(|address| {
+        let moves: Vec<Time> = history
+            .iter()
+            .filter(|event| event.at < began && event.at + 80 * SECOND > began)
+            .filter(|event| match event.what {
+                What::Owned { address: of, .. } | What::Released { address: of, .. } => {
+                    of == address
+                }
+                _ => false,
+            })
+            .map(|event| event.at)
+            .collect();
+        moves.windows(4).any(|four| four[3] - four[0] < 16 * SECOND)
+    })
+}
+
+/// The time in which nobody announced the address, at most, within the window; counting a node in
+/// `useless` as nobody.
+fn longest_silence(
+    plan: &Plan,
+    history: &[Event],
+    address: usize,
+    window: (Time, Time),
+    useless: u32,
+) -> Time {
+    let mut owners = 0u32;
+    let mut since: Option<Time> = None;
+    let mut longest = 0;
+    let mut owned_at_start = false;
+    let mut started = false;
+    for event in history {
+        if event.at > window.1 {
+            break;
+        }
+        if event.at >= window.0 && !started {
+            started = true;
+            owned_at_start = owners != 0;
+            owners &= !useless;
+            if owners == 0 {
+                since = Some(window.0);
+            }
+        }
+        match event.what {
+            What::Owned {
+                node, address: of, ..
+            } if of == address => owners |= 1 << node,
+            What::Released {
+                node, address: of, ..
+            } if of == address => owners &= !(1 << node),
+            What::Ended(node) => owners &= !(1 << node),
+            _ => {}
+        }
+        if started {
+            owners &= !useless;
+            if owners == 0 {
+                since.get_or_insert(event.at);
+            } else if let Some(begin) = since.take() {
+                longest = longest.max(event.at - begin);
+            }
+        }
+    }
+    if let Some(begin) = since {
+        longest = longest.max(window.1.saturating_sub(begin));
+    }
+    let _ = plan;
+    if owned_at_start { longest } else { 0 }
+}
+
+fn judge(
+    plan: &Plan,
+    history: &[Event],
+    fault: Fault,
+    began: Time,
+    ended: Time,
+) -> Option<Violation> {
+    let interval = u64::try_from(plan.profile.interval.as_nanos()).ok()?;
+    let limit = (interval * u64::from(plan.profile.misses)).max(100 * MILLISECOND);
+    let window = (began, ended);
+    let silence = |useless: u32| {
+        (0..plan.addresses)
+            .map(|address| longest_silence(plan, history, address, window, useless))
+            .max()
+            .unwrap_or(0)
+    };
+    let within = |rule: &'static str, useless: u32, most: Time| {
+        let silence = silence(useless);
+        (silence > most).then(|| Violation {
+            at: began,
+            rule,
+            message: format!(
+                "{fault:?}: nobody announced an address for {} ms, and {} ms are allowed",
+                silence / MILLISECOND,
+                most / MILLISECOND
+            ),
+        })
+    };
+    let moves = |until: Time| {
+        history
+            .iter()
+            .filter(|event| event.at > began && event.at <= until)
+            .find(|event| matches!(event.what, What::Owned { .. } | What::Released { .. }))
+    };
+    let no_moves = |rule: &'static str, until: Time| {
+        moves(until).map(|event| Violation {
+            at: event.at,
+            rule,
+            message: format!("{fault:?} alone moved an address: {:?}", event.what),
+        })
+    };
+    let alone = plan.nodes - 1;
+    match fault {
+        Fault::Crash(nodes) => {
+            let dead = u64::from(nodes.count_ones());
+            let left = plan.nodes - usize::try_from(dead).ok()?;
+            let most = limit + (dead - 1) * 2 * interval + 10 * MILLISECOND + SLACK;
+            let crashed = (left > 0).then(|| within("I2", 0, most)).flatten();
+            crashed.or_else(|| one_each(plan, history, fault, window))
+        }
+        Fault::Mute(node) => within("I2", 1 << node, limit + 10 * MILLISECOND + SLACK),
+        Fault::Deaf(node) => {
+            let most = limit * 12 / 10 + 30 * MILLISECOND + SLACK;
+            within("I2", 1 << node, most)
+                .or_else(|| claims_of_deaf(history, node, began, ended, limit))
+        }
+        Fault::Exclude(_) | Fault::Leave(_) if alone > 0 => within("3.7", 0, 0),
+        Fault::OneWay(..) if plan.nodes >= 3 => no_moves("R10", ended + SECOND),
+        Fault::Filter(_) => no_moves("R9", ended + SECOND),
+        Fault::NoApi(_) => no_moves("I6", ended + SECOND),
+        Fault::Duplicates | Fault::FlushForwarding | Fault::NoDatagrams => {
+            no_moves("calm", ended + SECOND)
+        }
+        Fault::Late(node, late) => late_moves(history, node, late, began + 3 * SECOND, ended),
+        _ => None,
+    }
+}
+
+/// After a crash each address is taken once.
+fn one_each(
+    plan: &Plan,
+    history: &[Event],
+    fault: Fault,
+    window: (Time, Time),
+) -> Option<Violation> {
+    let end = window.1.min(window.0 + SECOND);
+    (0..plan.addresses).find_map(|address| {
+        let taken = history.iter().filter(|event| {
+            event.at > window.0
+                && event.at < end
+                && matches!(event.what, What::Owned { address: of, .. } if of == address)
+        });
+        (taken.count() > 1).then(|| Violation {
+            at: window.0,
+            rule: "R3",
+            message: format!("{fault:?}: address {address} was taken more than once"),
+        })
+    })
+}
+
+/// I5: a node that hears nothing takes nothing.
+fn claims_of_deaf(
+    history: &[Event],
+    deaf: usize,
+    began: Time,
+    ended: Time,
+    limit: Time,
+) -> Option<Violation> {
+    let blind = began + limit * 6 / 10 + SLACK;
+    history
+        .iter()
+        .filter(|event| event.at > blind && event.at < ended)
+        .find(|event| matches!(event.what, What::Owned { node, .. } if node == deaf))
+        .map(|event| Violation {
+            at: event.at,
+            rule: "I5",
+            message: format!("node {deaf} took an address while it heard nothing"),
+        })
+}
+
+/// R5: a node that says that it is late keeps its addresses.
+fn late_moves(
+    history: &[Event],
+    late: usize,
+    by: u64,
+    from: Time,
+    ended: Time,
+) -> Option<Violation> {
+    history
+        .iter()
+        .filter(|event| event.at > from && event.at < ended && by < 200)
+        .find(|event| matches!(event.what, What::Owned { node, .. } if node != late))
+        .map(|event| Violation {
+            at: event.at,
+            rule: "R5",
+            message: format!("node {late}, which is late by up to {by} ms, lost an address"),
+        })
+}

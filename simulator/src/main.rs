@@ -1,0 +1,189 @@
+//! `bellwether-simulate`: many seeds at once, one seed to look at, mutants.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use bellwether_core::mutation::Mutation;
+use bellwether_simulator::plan::Plan;
+use bellwether_simulator::run::run;
+use bellwether_simulator::{shrink::shrink, timeline};
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Runs the election of the speakers in an invented network with faults, and checks what it does.
+///
+/// A seed decides all of a run, so that a run that fails can be looked at again.
+#[derive(Debug, Parser)]
+#[command(name = "bellwether-simulate", version)]
+struct Options {
+    /// How many seeds to run
+    #[arg(long, default_value_t = 2_000)]
+    seeds: u64,
+
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    first: u64,
+
+    /// Run this seed alone, and print what happens
+    #[arg(long, conflicts_with_all = ["seeds", "first"])]
+    seed: Option<u64>,
+
+    /// Break this rule, to see that it is noticed
+    #[arg(long)]
+    mutant: Option<String>,
+
+    /// Break each rule in turn, and fail if one is not noticed within --seeds seeds
+    #[arg(long, conflicts_with_all = ["seed", "mutant"])]
+    mutants: bool,
+
+    /// Print the whole run of --seed, not the smallest one that still fails
+    #[arg(long, requires = "seed")]
+    whole: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let mutation = match options.mutant.as_deref().map(parse_mutant).transpose() {
+        Ok(mutation) => mutation,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::from(2);
+        }
+    };
+    if options.mutants {
+        return catch_all(options.first, options.seeds);
+    }
+    match options.seed {
+        Some(seed) => look_at(seed, mutation, options.whole),
+        None => run_many(options.first, options.seeds, mutation),
+    }
+}
+
+fn parse_mutant(name: &str) -> Result<Mutation, String> {
+    let quoted = serde_json::Value::String(name.to_owned());
+    serde_json::from_value(quoted).map_err(|_| {
+        let known = Mutation::ALL.map(|mutation| {
+            serde_json::to_value(mutation)
+                .ok()
+                .and_then(|value| value.as_str().map(str::to_owned))
+                .unwrap_or_default()
+        });
+        format!("there is no mutant {name}; there are {}", known.join(", "))
+    })
+}
+
+/// Breaks each rule in turn. A checker that does not notice is as bad as a rule that does not hold.
+fn catch_all(first: u64, seeds: u64) -> ExitCode {
+    let mut missed = false;
+    for mutation in Mutation::ALL {
+        let caught = (first..first + seeds).find_map(|seed| {
+            // Every other run is one in which the rule matters.
+            let plan = if seed.is_multiple_of(2) {
+                Plan::for_mutant(seed, mutation)
+            } else {
+                Plan::of(seed)
+            };
+            let outcome = run(&plan, Some(mutation));
+            let violation = outcome.violations.into_iter().next()?;
+            Some((seed, violation))
+        });
+        if let Some((seed, violation)) = caught {
+            println!("{mutation:?}: caught by seed {seed}: {}", violation.rule);
+        } else {
+            println!("{mutation:?}: not caught by {seeds} seeds");
+            missed = true;
+        }
+    }
+    if missed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn look_at(seed: u64, mutation: Option<Mutation>, whole: bool) -> ExitCode {
+    let plan = Plan::of(seed);
+    let outcome = run(&plan, mutation);
+    let first = outcome.violations.first().filter(|_| !whole);
+    let (plan, outcome) = match first {
+        Some(violation) => {
+            let smaller = shrink(&plan, mutation, violation);
+            let outcome = run(&smaller, mutation);
+            (smaller, outcome)
+        }
+        None => (plan, outcome),
+    };
+    println!(
+        "seed {seed}: {} nodes, {} addresses, {} faults, loss {} in 1,000, gateway {}",
+        plan.nodes,
+        plan.addresses,
+        plan.faults.len(),
+        plan.loss,
+        plan.gateway
+    );
+    print!(
+        "{}",
+        timeline::render(&plan, &outcome.history, &outcome.violations)
+    );
+    if outcome.violations.is_empty() {
+        println!("seed {seed}: no violation");
+        return ExitCode::SUCCESS;
+    }
+    for violation in &outcome.violations {
+        println!("seed {seed}: {}: {}", violation.rule, violation.message);
+    }
+    ExitCode::FAILURE
+}
+
+fn run_many(first: u64, seeds: u64, mutation: Option<Mutation>) -> ExitCode {
+    let started = Instant::now();
+    let next = AtomicU64::new(first);
+    let failed = AtomicBool::new(false);
+    let (simulated, moves) = (AtomicU64::new(0), AtomicU64::new(0));
+    let bar = ProgressBar::new(seeds);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {eta} left") {
+        bar.set_style(style);
+    }
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds {
+                        break;
+                    }
+                    let plan = Plan::of(seed);
+                    let outcome = run(&plan, mutation);
+                    simulated.fetch_add(plan.length, Ordering::Relaxed);
+                    moves.fetch_add(
+                        u64::try_from(outcome.moves()).unwrap_or(u64::MAX),
+                        Ordering::Relaxed,
+                    );
+                    bar.inc(1);
+                    for violation in &outcome.violations {
+                        failed.store(true, Ordering::Relaxed);
+                        bar.suspend(|| {
+                            println!("seed {seed}: {}: {}", violation.rule, violation.message);
+                            println!("  look at it: bellwether-simulate --seed {seed}");
+                        });
+                    }
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    let hours = simulated.load(Ordering::Relaxed) / 3_600_000;
+    println!(
+        "{seeds} seeds, {hours} simulated hours, {} claims, in {:.1} s",
+        moves.load(Ordering::Relaxed),
+        started.elapsed().as_secs_f64()
+    );
+    if failed.load(Ordering::Relaxed) {
+        println!("There were violations.");
+        return ExitCode::FAILURE;
+    }
+    println!("No violation.");
+    ExitCode::SUCCESS
+}

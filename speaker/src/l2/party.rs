@@ -1,0 +1,187 @@
+//! The L2 thread's part in the election: beacons in and out.
+//!
+//! Nothing is decided here: see `bellwether_core::election`. Without keys there is no election, as no
+//! beacon could be told from a forgery, and nothing is announced.
+
+use std::sync::Arc;
+
+use bellwether_core::election::{self, Election};
+use bellwether_core::frame::beacon::keyring::Keyring;
+use bellwether_core::frame::beacon::{self, Beacon};
+use bellwether_core::frame::ethernet::Ethernet;
+use bellwether_core::link::LinkIndex;
+use bellwether_core::mac::MacAddr;
+use bellwether_core::membership::Channel;
+use bellwether_core::moment::Moment;
+use nix::sys::time::{TimeSpec, TimeValLike};
+use nix::time::{ClockId, clock_gettime};
+
+use super::L2;
+use super::poller;
+
+/// Octets of an Ethernet header.
+const HEADER: usize = 14;
+
+/// How many beacons are taken from one socket in one turn: more than all speakers can send while
+/// this one is away for as long as it may be, so that in practice all are.
+const BEACONS_PER_TURN: usize = 4096;
+
+impl L2 {
+    /// Takes in all beacons that have come. Before anything else of a turn: silence is what remains
+    /// when all has been read (R5), and what has come may release what is asked for (R7).
+    pub(super) fn take_beacons(&mut self, now: Moment, buffer: &mut [u8]) {
+        let Some(keyring) = self.keyring.clone() else {
+            return;
+        };
+        let links: Vec<LinkIndex> = self.sockets.links().collect();
+        for link in links {
+            self.take_beacons_of(link, &keyring, now, buffer);
+        }
+        self.take_datagrams(&keyring, now, buffer);
+        self.drained_at = now;
+    }
+
+    fn take_beacons_of(
+        &mut self,
+        link: LinkIndex,
+        keyring: &Keyring,
+        now: Moment,
+        buffer: &mut [u8],
+    ) {
+        for _ in 0..BEACONS_PER_TURN {
+            let Some(socket) = self.sockets.get(link, poller::Channel::Beacon) else {
+                return;
+            };
+            let (length, stamp) = match socket.receive_stamped(buffer, &mut self.control) {
+                Ok(Some(received)) => received,
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::debug!(%link, %error, "cannot receive beacons");
+                    return;
+                }
+            };
+            let at = self.arrival(stamp, now);
+            let payload = Ethernet::parse(&buffer[..length]).map(|frame| frame.payload);
+            let opened = match payload {
+                Ok(payload) => keyring.open(payload),
+                Err(_) => continue,
+            };
+            self.take_beacon(Channel::Link(link), opened, at, now);
+        }
+    }
+
+    fn take_datagrams(&mut self, keyring: &Keyring, now: Moment, buffer: &mut [u8]) {
+        for _ in 0..BEACONS_PER_TURN {
+            let Some(length) = self
+                .datagrams
+                .as_ref()
+                .and_then(|datagrams| datagrams.receive(buffer).ok().flatten())
+            else {
+                return;
+            };
+            let opened = keyring.open_datagram(&buffer[..length]);
+            self.take_beacon(Channel::Unicast, opened, now, now);
+        }
+    }
+
+    fn take_beacon(
+        &mut self,
+        channel: Channel,
+        opened: Result<Beacon, beacon::keyring::Rejected>,
+        at: Moment,
+        now: Moment,
+    ) {
+        let beacon = match opened {
+            Ok(beacon) => beacon,
+            Err(cause) => {
+                self.metrics.beacons.reject(&cause);
+                tracing::debug!(?channel, %cause, "a beacon is rejected");
+                return;
+            }
+        };
+        self.metrics.beacons.received.inc();
+        let input = election::Input::Beacon {
+            channel,
+            beacon,
+            at,
+        };
+        self.tell(input, now);
+    }
+
+    /// When a frame came: by the kernel's stamp, which is of the wall clock, and so worth no more
+    /// than its distance from now; and not before all was read the last time (R5).
+    fn arrival(&self, stamp: Option<TimeSpec>, now: Moment) -> Moment {
+        let age = stamp.and_then(|stamp| {
+            let wall = clock_gettime(ClockId::CLOCK_REALTIME).ok()?;
+            let nanoseconds = (wall - stamp).num_nanoseconds();
+            u64::try_from(nanoseconds).ok()
+        });
+        let age = std::time::Duration::from_nanos(age.unwrap_or(0));
+        (now - age).max(self.drained_at)
+    }
+
+    /// Sends a beacon, and tells the election if it has left.
+    pub(super) fn send_beacon(&mut self, channel: Channel, beacon: &Beacon, now: Moment) {
+        let Some(keyring) = self.keyring.clone() else {
+            return;
+        };
+        let sent = match channel {
+            Channel::Link(link) => self.send_on_link(link, &keyring, beacon),
+            Channel::Unicast => {
+                self.send_datagrams(&keyring.seal_datagram(beacon));
+                true
+            }
+        };
+        if sent {
+            self.metrics.beacons.sent.inc();
+            self.election_input(election::Input::Sent { channel }, now);
+        }
+    }
+
+    fn send_on_link(&mut self, link: LinkIndex, keyring: &Arc<Keyring>, beacon: &Beacon) -> bool {
+        let source = beacon.mac.unwrap_or(MacAddr([0; 6]));
+        self.frame.clear();
+        self.frame.extend(beacon::GROUP.0);
+        self.frame.extend(source.0);
+        self.frame.extend(beacon::ETHER_TYPE.to_be_bytes());
+        self.frame.extend(keyring.seal(beacon));
+        debug_assert!(self.frame.len() > HEADER);
+        match self.sockets.send_beacon(link, &self.frame) {
+            Ok(()) => true,
+            Err(error) => {
+                self.metrics.send_errors.inc();
+                tracing::debug!(%link, %error, "cannot send a beacon");
+                false
+            }
+        }
+    }
+
+    fn send_datagrams(&self, octets: &[u8]) {
+        let Some(datagrams) = &self.datagrams else {
+            return;
+        };
+        for contact in self.contacts.values() {
+            let sent = contact
+                .addresses
+                .iter()
+                .any(|&address| datagrams.send(address, octets).is_ok());
+            if !sent && !contact.addresses.is_empty() {
+                self.metrics.send_errors.inc();
+            }
+        }
+    }
+
+    /// Tells the election something. A beacon that it does not take in is counted.
+    pub(super) fn tell(&mut self, input: election::Input, now: Moment) {
+        self.election_input(input, now);
+        self.act(now);
+    }
+
+    fn election_input(&mut self, input: election::Input, now: Moment) {
+        let election: &mut Election = &mut self.election;
+        if let Err(cause) = election.handle(input, now) {
+            self.metrics.beacons.ignore(cause);
+            tracing::trace!(%cause, "a beacon is not taken in");
+        }
+    }
+}
