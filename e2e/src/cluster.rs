@@ -323,6 +323,13 @@ impl Lab {
             .context(|| format!("cannot read pool {name}"))
     }
 
+    /// Makes sure that the speaker of a node says that it is ready.
+    pub async fn check_speaker(&self, node: &str) -> Result<()> {
+        let executable = self.executable().display().to_string();
+        let fetch = [&executable, "fetch", "127.0.0.1:7473", "/readyz"];
+        self.exec(node, &fetch).await.map(drop)
+    }
+
     /// A Speaker.
     pub async fn speaker(&self, node: &str) -> Result<Speaker> {
         let api: Api<Speaker> = Api::all(self.client());

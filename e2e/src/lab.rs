@@ -49,6 +49,10 @@ pub struct LabOptions {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=5))]
     pub controllers: u16,
 
+    /// The timers of the speakers
+    #[arg(long, value_enum, default_value = "default")]
+    pub profile: Profile,
+
     /// The folder with the product's manifests
     #[arg(long, env = "BELLWETHER_MANIFESTS", default_value_os_t = default_manifests())]
     pub manifests: PathBuf,
@@ -56,6 +60,28 @@ pub struct LabOptions {
     /// The folder with the product's daemons
     #[arg(long, env = "BELLWETHER_BIN", default_value_os_t = default_binaries())]
     pub binaries: PathBuf,
+}
+
+/// The timers of the speakers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "camelCase")]
+pub enum Profile {
+    /// For ordinary machines and networks.
+    #[default]
+    Default,
+    /// For those that are never late.
+    Fast,
+}
+
+impl Profile {
+    /// How it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Fast => "fast",
+        }
+    }
 }
 
 /// How kube-proxy forwards.

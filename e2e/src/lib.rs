@@ -15,11 +15,12 @@
 //! 5. [`fault`], [`impairment`]: what can be done to nodes, and to their frames;
 //! 6. [`cluster`]: what tests and the demo ask of a cluster, in their own words;
 //! 7. [`probe`], [`pod`]: the traffic, and who answers it;
-//! 8. [`demo`]: the story that `make demo` tells.
+//! 8. [`demo`]: the story that `make demo` tells; [`bench`]: what is measured.
 //!
 //! [`binaries`] finds or builds Kubernetes; [`control`] is what the handle and the supervisor say to
 //! each other.
 
+pub mod bench;
 pub mod binaries;
 pub mod certificates;
 pub mod cluster;

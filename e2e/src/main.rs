@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bellwether_e2e::bench::{Bench, failover};
 use bellwether_e2e::control::{Action, Folder, Status};
 use bellwether_e2e::error::{Context, Error, Result};
 use bellwether_e2e::fault::FaultCommand;
 use bellwether_e2e::lab::{Lab, LabOptions, Lifetime, down};
+use bellwether_e2e::network::Topology;
 use bellwether_e2e::{binaries, demo, keeper, pod, probe, supervisor};
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -94,6 +96,11 @@ enum Verb {
         #[arg(long)]
         keep: bool,
     },
+    /// Measure something in a lab of its own
+    Bench {
+        #[command(subcommand)]
+        bench: Bench,
+    },
     /// Build Kubernetes, if that has not been done
     Build,
     #[command(hide = true)]
@@ -111,6 +118,10 @@ enum Verb {
     },
     #[command(hide = true)]
     Knock { target: SocketAddr },
+    #[command(hide = true)]
+    Talk { target: SocketAddr },
+    #[command(hide = true)]
+    Observe { host: String, address: IpAddr },
     #[command(hide = true)]
     Fetch { address: SocketAddr, path: String },
 }
@@ -207,6 +218,16 @@ async fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Logs { lab, program } => logs(&lab.name, program.as_deref())?,
         Verb::Probe { target, seconds } => probe_until(target, seconds)?,
         Verb::Demo { keep } => demo::run(keep).await?,
+        Verb::Bench { bench } => bench.run().await?,
+        Verb::Talk { target } => {
+            let report = failover::traffic::talk(target, &until_closed())?;
+            println!("{}", to_json(&report)?);
+        }
+        Verb::Observe { host, address } => {
+            let host = Topology::new(0).host(&host)?.clone();
+            let stop = until_closed();
+            failover::observer::observe(address, &host, &stop, std::io::stdout())?;
+        }
         Verb::Build => {
             for (name, path) in binaries::find_or_build()? {
                 println!("{name:24} {}", path.display());
@@ -333,20 +354,33 @@ fn logs(name: &str, program: Option<&str>) -> Result<()> {
 }
 
 fn probe_until(target: SocketAddr, seconds: Option<u64>) -> Result<()> {
+    let stop = match seconds {
+        Some(seconds) => until(move || std::thread::sleep(Duration::from_secs(seconds))),
+        None => until_closed(),
+    };
+    let report = probe::probe(target, Duration::from_millis(1), &stop)?;
+    println!("{}", to_json(&report)?);
+    Ok(())
+}
+
+/// Becomes true when standard input is closed.
+fn until_closed() -> Arc<AtomicBool> {
+    until(|| drop(std::io::stdin().read_to_end(&mut Vec::new())))
+}
+
+/// Becomes true when `wait` returns.
+fn until(wait: impl FnOnce() + Send + 'static) -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let setter = stop.clone();
     std::thread::spawn(move || {
-        match seconds {
-            Some(seconds) => std::thread::sleep(Duration::from_secs(seconds)),
-            None => drop(std::io::stdin().read_to_end(&mut Vec::new())),
-        }
+        wait();
         setter.store(true, Ordering::Relaxed);
     });
-    let report = probe::probe(target, Duration::from_millis(1), &stop)?;
-    let text =
-        serde_json::to_string(&report).map_err(|error| Error::Unexpected(error.to_string()))?;
-    println!("{text}");
-    Ok(())
+    stop
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::Unexpected(error.to_string()))
 }
 
 /// A GET over HTTP from within a namespace; succeeds on status 200.

@@ -25,6 +25,9 @@ pub struct Report {
     /// The longest time between two datagrams that were answered, in milliseconds: the outage, plus
     /// the interval.
     pub longest_gap_ms: f64,
+    /// The longest time in which no datagram was answered, in milliseconds: the gap around those that
+    /// were not, less the interval. Zero if all were.
+    pub outage_ms: f64,
     /// How many answers came from each pod.
     pub answers: BTreeMap<String, u64>,
 }
@@ -75,7 +78,7 @@ pub fn probe(target: SocketAddr, interval: Duration, stop: &AtomicBool) -> Resul
     let answered = receiver
         .join()
         .map_err(|_| Error::Unexpected("the receiving thread panicked".to_owned()))?;
-    Ok(evaluate(&sent_at, &answered))
+    Ok(evaluate(&sent_at, &answered, interval))
 }
 
 /// Who answered which datagram.
@@ -96,27 +99,37 @@ fn receive(socket: &UdpSocket, ended: &AtomicBool) -> BTreeMap<usize, String> {
     answered
 }
 
-fn evaluate(sent_at: &[Duration], answered: &BTreeMap<usize, String>) -> Report {
+fn evaluate(
+    sent_at: &[Duration],
+    answered: &BTreeMap<usize, String>,
+    interval: Duration,
+) -> Report {
     let mut answers = BTreeMap::new();
     for name in answered.values() {
         *answers.entry(name.clone()).or_insert(0) += 1;
     }
-    let times: Vec<Duration> = answered
-        .keys()
-        .filter_map(|&number| sent_at.get(number).copied())
-        .collect();
     // From the first datagram to the last: silence at either end is an outage too.
-    let ends = [sent_at.first(), sent_at.last()].map(|end| end.copied().unwrap_or_default());
-    let times: Vec<Duration> = [&ends[..1], &times, &ends[1..]].concat();
-    let longest = times
-        .windows(2)
-        .map(|pair| pair[1].saturating_sub(pair[0]))
-        .max()
-        .unwrap_or_default();
+    let last = sent_at.len().saturating_sub(1);
+    let numbers = answered.keys().copied().filter(|&number| number <= last);
+    let numbers: Vec<usize> = [0].into_iter().chain(numbers).chain([last]).collect();
+    let time_of = |number: usize| sent_at.get(number).copied().unwrap_or_default();
+    let (mut longest, mut outage) = (Duration::ZERO, Duration::ZERO);
+    for pair in numbers.windows(2) {
+        let gap = time_of(pair[1]).saturating_sub(time_of(pair[0]));
+        longest = longest.max(gap);
+        // Between two that were answered a prober that was held up sent nothing, and lost nothing.
+        let unanswered =
+            pair[1] - pair[0] > 1 || pair.iter().any(|number| !answered.contains_key(number));
+        if unanswered {
+            outage = outage.max(gap.saturating_sub(interval));
+        }
+    }
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     Report {
         sent: sent_at.len() as u64,
         lost: (sent_at.len() - answered.len().min(sent_at.len())) as u64,
-        longest_gap_ms: longest.as_secs_f64() * 1000.0,
+        longest_gap_ms: ms(longest),
+        outage_ms: ms(outage),
         answers,
     }
 }
@@ -131,7 +144,7 @@ mod tests {
             .iter()
             .map(|&number| (number, "web-1".to_owned()))
             .collect();
-        evaluate(&sent_at, &answered)
+        evaluate(&sent_at, &answered, Duration::from_millis(1))
     }
 
     #[test]
@@ -146,5 +159,28 @@ mod tests {
     fn silence_at_the_end_is_a_gap() {
         assert!((report(&[0, 1]).longest_gap_ms - 8.0).abs() < 1e-9);
         assert!((report(&[]).longest_gap_ms - 9.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_outage_is_the_time_between_answers_less_the_interval() {
+        let rows: [(&[usize], f64); 4] = [
+            (&[0, 1, 2, 7, 8, 9], 4.0),
+            (&[0, 1, 3, 4, 5, 6, 7, 8, 9], 1.0),
+            (&[0, 1, 2, 3, 4], 4.0),
+            (&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 0.0),
+        ];
+        for (answered, outage) in rows {
+            let seen = report(answered).outage_ms;
+            assert!((seen - outage).abs() < 1e-9, "{answered:?}: {seen}");
+        }
+    }
+
+    #[test]
+    fn a_prober_that_was_held_up_has_seen_no_outage() {
+        let sent_at = [0, 1, 40, 41].map(Duration::from_millis);
+        let answered = (0..4).map(|number| (number, "web-1".to_owned())).collect();
+        let seen = evaluate(&sent_at, &answered, Duration::from_millis(1));
+        assert!((seen.longest_gap_ms - 39.0).abs() < 1e-9, "{seen:?}");
+        assert!(seen.outage_ms.abs() < 1e-9, "{seen:?}");
     }
 }

@@ -6,6 +6,7 @@ use bellwether_crds::NAMESPACE;
 
 use crate::control_plane::{ControlPlane, Credentials};
 use crate::error::{Error, Result};
+use crate::lab::Profile;
 use crate::network::{API_ADDRESS, API_PORT, Host, run};
 use crate::process::Program;
 
@@ -70,14 +71,17 @@ pub async fn speaker(
     binaries: &Path,
     admin: &Path,
     node: &Host,
+    profile: Profile,
 ) -> Result<Daemon> {
     let kubeconfig = daemon_kubeconfig(control_plane, admin, "bellwether-speaker").await?;
+    let socket = kubeconfig.with_file_name(format!("speaker-{}.sock", node.name));
     let args = vec![
         "run".to_owned(),
         format!("--kubeconfig={}", kubeconfig.display()),
         format!("--node-name={}", node.name),
         "--health-address=127.0.0.1:7473".to_owned(),
         "--metrics-address=127.0.0.1:7472".to_owned(),
+        format!("--socket={}", socket.display()),
         // Speakers reach each other on both networks.
         format!(
             "--node-addresses={},{}",
@@ -88,8 +92,12 @@ pub async fn speaker(
         "--exclude-interfaces=^mgmt".to_owned(),
     ];
     let path = executable(binaries, "bellwether-speaker")?;
+    let mut program = Program::new(&format!("speaker-{}", node.name), &path, args).on(&node.name);
+    program
+        .env
+        .insert("BELLWETHER_PROFILE".to_owned(), profile.name().to_owned());
     Ok(Daemon {
-        program: Program::new(&format!("speaker-{}", node.name), &path, args).on(&node.name),
+        program,
         health: "127.0.0.1:7473".to_owned(),
     })
 }

@@ -222,7 +222,16 @@ impl Supervisor {
         }
         let nodes: Vec<_> = self.topology.nodes().cloned().collect();
         for node in &nodes {
-            daemons.push(product::speaker(control_plane, &options.binaries, &admin, node).await?);
+            daemons.push(
+                product::speaker(
+                    control_plane,
+                    &options.binaries,
+                    &admin,
+                    node,
+                    options.profile,
+                )
+                .await?,
+            );
         }
         let mut health = Vec::new();
         for daemon in daemons {
