@@ -112,11 +112,13 @@ async fn a_pool_and_an_address_can_be_asked_for_and_what_cannot_be_met_is_said_a
             .wait_condition(name, SERVICE_ALLOCATED, "False", reason)
             .await?;
         assert!(message.contains(part), "{name}: {message}");
-        let events = lab.events(name).await?;
-        assert!(
-            events.iter().any(|(said, _)| said == reason),
-            "{name}: {events:?}"
-        );
+        // The event is written after the condition.
+        wait_for("the event of a refusal", MOMENT, async || {
+            let events = lab.events(name).await.map_err(|error| error.to_string())?;
+            let said = events.iter().any(|(said, _)| said == reason);
+            said.then_some(()).ok_or(format!("{name}: {events:?}"))
+        })
+        .await?;
     }
     // Another Service is served meanwhile.
     lab.apply(&load_balancer("other", "", "")).await?;

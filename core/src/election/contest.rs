@@ -57,9 +57,8 @@ pub(super) struct Own {
     pub(super) reason: OwnReason,
     pub(super) takeover: Option<Duration>,
     pub(super) offer: Option<Offer>,
-    /// Who did not take it when it was offered, and when that was last.
+    /// Who did not take it when it was offered.
     pub(super) refused: Vec<NodeName>,
-    pub(super) offered_at: Option<Moment>,
     /// The wish of an operator that has been met or given up.
     pub(super) wish_done: Option<NodeName>,
     pub(super) rebalanced: bool,

@@ -298,7 +298,6 @@ impl Election {
             node: node.clone(),
             until,
         });
-        own.offered_at = Some(now);
         let entry = entry_of(address, own.term, own.offer.as_ref());
         self.book.say(entry, now + limit);
         self.beat.burst(now);

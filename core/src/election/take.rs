@@ -229,7 +229,6 @@ impl Election {
             takeover,
             offer: None,
             refused: Vec::new(),
-            offered_at: None,
             wish_done: None,
             rebalanced: false,
         });
