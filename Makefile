@@ -32,6 +32,7 @@ test: ## Run all tests: unit, properties, real frames, end to end in the lab
 
 simulate: ## Run the election in an invented network with faults (SEEDS=100000 for more)
 	$(CARGO) build --release --package bellwether-simulator
+	$(SIMULATE) --mutants --seeds 40
 	$(SIMULATE) --seeds $(SEEDS)
 
 fuzz: $(FUZZ) ## Feed each decoder with anything, SECONDS=60 each; the first time builds for minutes

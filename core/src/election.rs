@@ -293,6 +293,8 @@ pub struct Election {
     config: Config,
     started: Moment,
     now: Moment,
+    /// Nothing is taken before: what came while the loop was away may not all have been read.
+    caught_up_at: Moment,
     links: Links,
     speakers: BTreeMap<NodeName, BTreeSet<MacAddr>>,
     membership: Membership,
@@ -333,6 +335,7 @@ impl Election {
             beat: Beat::new(&config, now),
             config,
             started: now,
+            caught_up_at: now,
             now,
             links: Links::default(),
             speakers: BTreeMap::new(),
@@ -449,7 +452,9 @@ impl Election {
             .filter_map(|(&address, contest)| contest.owned(address))
     }
 
-    /// R8: notices that the loop was away for so long that frames may have been lost.
+    /// R7, R8: notices that the loop was away for so long that frames may have been lost. What was
+    /// not lost is read one by one, and the first of it may say that an address is free that the last
+    /// says is taken.
     fn turn(&mut self, now: Moment) {
         let away = now.since(self.now);
         self.now = self.now.max(now);
@@ -457,6 +462,7 @@ impl Election {
         if away > crate::membership::timing::tenths(limit, crate::membership::timing::BLIND)
             && self.rules.keep(crate::mutation::Mutation::NoGap)
         {
+            self.caught_up_at = now + self.interval() * 2;
             let channels: Vec<_> = self.membership.channels().collect();
             for channel in channels {
                 if let Some(hearing) = self.membership.hearing_mut(channel) {

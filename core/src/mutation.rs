@@ -31,8 +31,6 @@ pub enum Mutation {
     SelfishTieBreak,
     /// R13: do not announce again when another claims or has given in.
     NoReannouncement,
-    /// Claim though a peer's book is not known in full.
-    UnsyncedBooks,
     /// R4: claim with the term that was seen last instead of the next.
     SameTerm,
     /// 3.7: release at once instead of offering the address to a successor.
@@ -47,7 +45,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::IgnoreLateness,
         Self::NoFence,
         Self::NoGap,
@@ -59,7 +57,6 @@ impl Mutation {
         Self::NeverYield,
         Self::SelfishTieBreak,
         Self::NoReannouncement,
-        Self::UnsyncedBooks,
         Self::SameTerm,
         Self::NoHandover,
         Self::NoRank,

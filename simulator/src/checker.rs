@@ -69,6 +69,8 @@ struct Address {
     candidates: u32,
     changed: Time,
     last_announced: Option<usize>,
+    /// Somebody has owned it since it was assigned.
+    was_owned: bool,
     /// By node: the last term that it claimed with, when, and when that claim ended.
     terms: Vec<(usize, u64, Time, Time)>,
     /// Since when nobody announces it.
@@ -269,6 +271,7 @@ impl<'a> Checker<'a> {
             What::Candidates(address, candidates) => {
                 self.addresses[*address].candidates = *candidates;
                 self.addresses[*address].changed = self.now;
+                self.addresses[*address].was_owned &= *candidates != 0;
                 self.disturbed = self.now;
             }
             What::Believed {
@@ -295,16 +298,14 @@ impl<'a> Checker<'a> {
         {
             return;
         }
-        // A term that somebody else ended some time ago, and whose end could be known here.
+        // A term of somebody else that could be known here.
         let repeated = self.addresses[address]
             .terms
             .iter()
             .find(|&&(other, old, since, ended)| {
-                old >= term
-                    && ended != 0
-                    && ended - since > SECOND
-                    && ended + SECOND < now
-                    && (other != node || old == term)
+                let ended_long_ago = ended != 0 && ended - since > SECOND && ended + SECOND < now;
+                let known_for_long = ended == 0 && since + 3 * SECOND < now;
+                old >= term && (ended_long_ago || known_for_long) && (other != node || old == term)
             });
         let all_forgot = self.plan.faults.iter().any(|timed| {
             matches!(
@@ -336,8 +337,9 @@ impl<'a> Checker<'a> {
             .min();
         if stranger
             && reason == OwnReason::Unclaimed
+            && !self.addresses[address].was_owned
             && since.is_some_and(|since| now > since + 600 * MILLISECOND)
-            && !self.is_rough()
+            && self.plan.loss == 0
             && self.active.len() == 1
         {
             self.violation(
@@ -345,6 +347,7 @@ impl<'a> Checker<'a> {
                 format!("node {node} takes address {address}, though a stranger uses it"),
             );
         }
+        self.addresses[address].was_owned = self.addresses[address].candidates != 0;
         self.addresses[address].terms.push((node, term, now, 0));
         self.speakers[node]
             .claims

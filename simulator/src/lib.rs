@@ -12,6 +12,7 @@
 //! - [`network`], [`host`]: the switch and the cables, the stations that are no nodes.
 //! - [`history`]: what happened. [`checker`] judges it, and shares no code with the election.
 //! - [`shrink`]: finds the smallest plan that still fails.
+//! - [`mutants`]: rules broken on purpose, which the checker has to notice.
 //! - [`timeline`]: a history as a person reads it.
 //!
 //! A run is a pure function of its plan: the same plan gives the same history on every machine.
@@ -19,6 +20,7 @@
 pub mod checker;
 pub mod history;
 pub mod host;
+pub mod mutants;
 pub mod network;
 pub mod node;
 pub mod plan;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bellwether_core::mutation::Mutation;
 use bellwether_simulator::plan::Plan;
 use bellwether_simulator::run::run;
-use bellwether_simulator::{shrink::shrink, timeline};
+use bellwether_simulator::{mutants, shrink::shrink, timeline};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -73,37 +73,45 @@ fn parse_mutant(name: &str) -> Result<Mutation, String> {
     })
 }
 
-/// Breaks each rule in turn. A checker that does not notice is as bad as a rule that does not hold.
 fn catch_all(first: u64, seeds: u64) -> ExitCode {
-    let mut missed = false;
-    for mutation in Mutation::ALL {
-        let caught = (first..first + seeds).find_map(|seed| {
-            // Every other run is one in which the rule matters.
-            let plan = if seed.is_multiple_of(2) {
-                Plan::for_mutant(seed, mutation)
-            } else {
-                Plan::of(seed)
-            };
-            let outcome = run(&plan, Some(mutation));
-            let violation = outcome.violations.into_iter().next()?;
-            Some((seed, violation))
-        });
-        if let Some((seed, violation)) = caught {
-            println!("{mutation:?}: caught by seed {seed}: {}", violation.rule);
+    let started = Instant::now();
+    let mut missed = 0;
+    mutants::catch_all(first, seeds, |verdict| {
+        let name = verdict.mutation;
+        if let Some((seed, violation)) = &verdict.caught {
+            println!("{name:?}: caught by seed {seed}: {}", violation.rule);
         } else {
-            println!("{mutation:?}: not caught by {seeds} seeds");
-            missed = true;
+            println!("{name:?}: not caught by {seeds} seeds");
         }
-    }
-    if missed {
-        ExitCode::FAILURE
-    } else {
+        for (seed, violation) in &verdict.unbroken {
+            let (rule, message) = (violation.rule, &violation.message);
+            println!("{name:?}: seed {seed} with all rules kept: {rule}: {message}");
+        }
+        missed += usize::from(!verdict.is_good());
+    });
+    println!(
+        "{} of {} broken rules were noticed, in {:.1} s",
+        Mutation::ALL.len() - missed,
+        Mutation::ALL.len(),
+        started.elapsed().as_secs_f64()
+    );
+    if missed == 0 {
         ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
+/// The run of `seed`; with a broken rule, one in which that rule matters.
+fn plan_of(seed: u64, mutation: Option<Mutation>) -> Plan {
+    mutation.map_or_else(
+        || Plan::of(seed),
+        |mutation| Plan::for_mutant(seed, mutation),
+    )
+}
+
 fn look_at(seed: u64, mutation: Option<Mutation>, whole: bool) -> ExitCode {
-    let plan = Plan::of(seed);
+    let plan = plan_of(seed, mutation);
     let outcome = run(&plan, mutation);
     let first = outcome.violations.first().filter(|_| !whole);
     let (plan, outcome) = match first {
@@ -154,7 +162,7 @@ fn run_many(first: u64, seeds: u64, mutation: Option<Mutation>) -> ExitCode {
                     if seed >= first + seeds {
                         break;
                     }
-                    let plan = Plan::of(seed);
+                    let plan = plan_of(seed, mutation);
                     let outcome = run(&plan, mutation);
                     simulated.fetch_add(plan.length, Ordering::Relaxed);
                     moves.fetch_add(

@@ -181,38 +181,57 @@ impl Plan {
         let mut plan = Self::of(seed);
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5eed);
         plan.loss = 0;
-        plan.gateway = true;
+        // A part of the network without a station takes over only if there is none anywhere.
+        plan.gateway = !matches!(
+            mutation,
+            Mutation::NeverYield | Mutation::NoReannouncement | Mutation::SelfishTieBreak
+        );
         plan.nodes = plan.nodes.max(3);
         plan.faults.clear();
         let mut at = START + 2_000;
+        if mutation == Mutation::IgnoreLateness {
+            // All the time and everywhere: who loses an address finds no better owner.
+            let lasts = plan.length - QUIET - at;
+            plan.faults.extend((0..plan.nodes).map(|node| Timed {
+                at,
+                lasts,
+                fault: Fault::Late(node, 390),
+            }));
+            return plan;
+        }
         while at < plan.length - QUIET {
             let lasts = rng.random_range(5_000..8_000);
             let node = rng.random_range(0..plan.nodes);
             let other = (node + rng.random_range(1..plan.nodes)) % plan.nodes;
             let address = rng.random_range(0..plan.addresses);
             let fault = match mutation {
-                Mutation::IgnoreLateness => Fault::Late(node, 199),
                 Mutation::NoCorroboration => Fault::OneWay(node, other),
                 Mutation::NoProbe => Fault::Stranger(address),
-                Mutation::NoQuestion => Fault::Filter(1 << node),
+                Mutation::NoQuestion | Mutation::NeverUpIsDown => Fault::Filter(1 << node),
                 Mutation::DeafOwner | Mutation::ClaimBlind => Fault::Deaf(node),
                 Mutation::NoHandover => Fault::Leave(node),
                 Mutation::NoFence => Fault::SendFails(node),
-                Mutation::NoGap => Fault::Pause(node),
+                Mutation::NoGap | Mutation::SameTerm => Fault::Pause(node),
                 Mutation::NeverYield | Mutation::NoReannouncement | Mutation::SelfishTieBreak => {
                     Fault::Split(1 << node)
                 }
                 _ => Fault::Crash(1 << node),
             };
             plan.faults.push(Timed { at, lasts, fault });
-            if fault == Fault::Stranger(address) {
-                // It is asked for only while nobody is known to own it.
-                plan.faults.push(Timed {
-                    at: at - 1_500,
-                    lasts: 2_500,
-                    fault: Fault::KillAll,
-                });
-            }
+            let (at_too, lasts_too, too) = match mutation {
+                // It is asked for only when nobody has owned it before.
+                Mutation::NoProbe => (at - 2_000, 3_000, Some(Fault::Unassign(address))),
+                // It comes back, and has never heard those who own the others.
+                Mutation::NeverUpIsDown => (at + 1_500, 20, Some(Fault::Kill(node))),
+                // Both parts start from the same term.
+                Mutation::SelfishTieBreak => (at + 500, 20, Some(Fault::KillAll)),
+                _ => (0, 0, None),
+            };
+            plan.faults.extend(too.map(|fault| Timed {
+                at: at_too,
+                lasts: lasts_too,
+                fault,
+            }));
             at += lasts + 6_500;
         }
         plan

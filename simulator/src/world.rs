@@ -83,6 +83,8 @@ struct Place {
     node: Option<Node>,
     paused_at: Option<Time>,
     turn_at: Option<Time>,
+    /// A loop that is late does not run before.
+    away_until: Time,
     generation: u64,
     starts: u64,
     mac: u8,
@@ -136,6 +138,7 @@ impl<'a> World<'a> {
             node: None,
             paused_at: None,
             turn_at: None,
+            away_until: 0,
             generation: 0,
             starts: 0,
             mac: 0,
@@ -264,7 +267,9 @@ impl<'a> World<'a> {
                         self.now + 100 * MILLISECOND,
                         Next::Record(node, address, term),
                     );
-                } else if self.api[address].recorded.is_none_or(|(_, old)| old < term) {
+                } else if self.api[address].assigned
+                    && self.api[address].recorded.is_none_or(|(_, old)| old < term)
+                {
                     self.api[address].recorded = Some((node, term));
                     self.publish(address, 0);
                 }
@@ -352,6 +357,8 @@ impl<'a> World<'a> {
             }
             Fault::Unassign(address) => {
                 self.api[address].assigned = false;
+                // With the Announcement goes what it recorded.
+                self.api[address].recorded = None;
                 self.publish(address, 0);
             }
             Fault::MoveTo(address, node) => {
@@ -758,13 +765,13 @@ impl<'a> World<'a> {
     /// The loop of the node runs at `at`, and a bit later.
     fn wake(&mut self, index: usize, at: Time) {
         let late = self.places[index].late * MILLISECOND;
-        let latency = if late > 0 && self.rng.random_range(0..3) == 0 {
-            self.rng.random_range(0..late)
-        } else {
-            self.rng.random_range(20_000..700_000)
-        };
-        let at = at.max(self.now) + latency;
+        let at = at.max(self.now) + self.rng.random_range(20_000..700_000);
         let place = &mut self.places[index];
+        if late > 0 && place.turn_at.is_none() && self.rng.random_range(0..3) == 0 {
+            // Nothing wakes it up before.
+            place.away_until = at + self.rng.random_range(0..late);
+        }
+        let at = at.max(place.away_until);
         if place.turn_at.is_some_and(|planned| planned <= at) {
             return;
         }

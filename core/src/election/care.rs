@@ -86,7 +86,12 @@ impl Election {
         let Some(node) = &recorded.node else {
             return true;
         };
-        let is_here = *node == self.config.node || self.would_take(node, &contest.channels);
+        let knows_all = self
+            .membership
+            .peer(node)
+            .is_some_and(|peer| peer.book.is_synced());
+        let is_here =
+            *node == self.config.node || (knows_all && self.would_take(node, &contest.channels));
         self.rules.keep(Mutation::NeverUpIsDown) && !is_here && contest.candidate(node).is_some()
     }
 
@@ -147,7 +152,6 @@ impl Election {
         if claims && self.rules.keep(Mutation::NoQuestion) {
             self.membership.hear_answer(speaker, channel, now);
             self.dirty.insert(address);
-            return;
         }
         let Some(contest) = self.contests.get_mut(&address) else {
             return;

@@ -120,7 +120,8 @@ impl Election {
         } else {
             0
         };
-        let mut due = free.since.max(contest.not_before) + interval * 2 * rank;
+        let since = free.since.max(contest.not_before).max(self.caught_up_at);
+        let mut due = since + interval * 2 * rank;
         if let Some(lost) = &free.lost
             && let Some(contest) = self.contests.get_mut(&address)
         {
@@ -130,11 +131,16 @@ impl Election {
             return Err(due);
         }
         let shortly = now + interval / 2;
-        if self.is_blind(&channels, due) && self.rules.keep(Mutation::ClaimBlind) {
+        // Without the rule a deaf owner would give it up and take it in one go, for ever.
+        let deaf = channels.iter().all(|channel| {
+            let hearing = self.membership.hearing(*channel);
+            hearing.is_some_and(|hearing| hearing.deaf)
+        });
+        let keep = self.rules.keep(Mutation::ClaimBlind) || deaf;
+        if self.is_blind(&channels, due) && keep {
             return Err(shortly);
         }
-        let unsure = self.is_unsynced(&channels) && now < due + self.limit();
-        if unsure && self.rules.keep(Mutation::UnsyncedBooks) {
+        if self.is_unsynced(&channels) && now < due + self.limit() {
             return Err(shortly);
         }
         if let Some(lost) = &free.lost
@@ -200,7 +206,8 @@ impl Election {
         let now = self.now;
         let repeat = now + self.limit();
         let me = self.config.node.clone();
-        let next = if self.rules.keep(Mutation::SameTerm) {
+        // A hand-over with the same term would never end.
+        let next = if self.rules.keep(Mutation::SameTerm) || reason == OwnReason::HandedOver {
             Term::next
         } else {
             |term: Term| term

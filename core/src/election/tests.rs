@@ -278,6 +278,19 @@ fn r6_who_has_not_sent_a_beacon_lately_may_not_answer_and_listens_before_it_does
 }
 
 #[test]
+fn r7_who_was_away_takes_nothing_before_it_has_read_what_it_missed() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(2_000, Some(&[own(3)]));
+    world.now += 2_000;
+    // It was released, and somebody else has taken it since: that is still to be read.
+    world.hear(&[entry(3, Standing::Released)]);
+    world.pass(1, None);
+    world.hear(&[own(4)]);
+    world.pass(2_000, Some(&[own(4)]));
+    assert_eq!(world.decisions(), Vec::<String>::new());
+}
+
+#[test]
 fn c1_an_address_that_a_stranger_uses_is_left_alone_for_a_minute() {
     let stranger = MacAddr([2, 9, 9, 9, 9, 9]);
     let mut world = World::new(&["a"]);
@@ -292,6 +305,31 @@ fn c1_an_address_that_a_stranger_uses_is_left_alone_for_a_minute() {
     assert!(!world.owns());
     world.pass(2_000, None);
     assert_eq!(world.decisions(), ["own 1 Unclaimed"]);
+}
+
+#[test]
+fn r8_nothing_is_asked_for_while_what_a_peer_claims_is_not_known() {
+    let asked = |knows_all: bool| {
+        let mut world = World::new(&["a", "b"]);
+        for _ in 0..11 {
+            world.pass(50, None);
+            let mut beacon = world.beacon(&[]);
+            if !knows_all {
+                beacon.part.digest.add(&own(1));
+            }
+            let at = Moment::from_millis(world.now);
+            world.tell(Input::Beacon {
+                channel: A,
+                beacon,
+                at,
+            });
+        }
+        let probes = world.outputs.iter();
+        probes
+            .filter(|output| matches!(output, Output::Probe { .. }))
+            .count()
+    };
+    assert_eq!((asked(true), asked(false)), (3, 0));
 }
 
 #[test]

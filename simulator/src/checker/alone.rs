@@ -8,6 +8,10 @@
 //! | one direction between two of three or more, beacons filtered, late loops, duplicates, no API | | none |
 //! | stop, exclusion | 0 | its own, once |
 
+use std::collections::BTreeMap;
+
+use bellwether_core::election::OwnReason;
+
 use crate::history::{Event, Time, What};
 use crate::plan::{Fault, Plan};
 
@@ -18,6 +22,8 @@ pub(super) fn check(plan: &Plan, history: &[Event]) -> Vec<Violation> {
     if plan.loss > 0 || !plan.gateway {
         return violations;
     }
+    violations.extend(never_heard(plan, history));
+    violations.extend(always_late(plan, history));
     for (index, timed) in plan.faults.iter().enumerate() {
         let began = timed.at * MILLISECOND;
         let ended = (timed.at + timed.lasts) * MILLISECOND;
@@ -165,7 +171,9 @@ fn judge(
             let left = plan.nodes - usize::try_from(dead).ok()?;
             let most = limit + (dead - 1) * 2 * interval + 10 * MILLISECOND + SLACK;
             let crashed = (left > 0).then(|| within("I2", 0, most)).flatten();
-            crashed.or_else(|| one_each(plan, history, fault, window))
+            crashed
+                .or_else(|| one_each(plan, history, fault, window))
+                .or_else(|| taken_back(history, fault, ended))
         }
         Fault::Mute(node) => within("I2", 1 << node, limit + 10 * MILLISECOND + SLACK),
         Fault::Deaf(node) => {
@@ -207,6 +215,103 @@ fn one_each(
     })
 }
 
+/// R5: where loops are late for long, all know, and nobody loses an address by it.
+fn always_late(plan: &Plan, history: &[Event]) -> Option<Violation> {
+    const LEARNED: Time = 10 * SECOND;
+    let late = |fault: Fault| matches!(fault, Fault::Late(_, by) if by < 400);
+    let from = plan.faults.iter().map(|timed| timed.at).max()? * MILLISECOND + LEARNED;
+    if !plan.faults.iter().all(|timed| late(timed.fault)) {
+        return None;
+    }
+    let until = plan
+        .faults
+        .iter()
+        .map(|timed| timed.at + timed.lasts)
+        .min()?
+        * MILLISECOND;
+    history
+        .iter()
+        .filter(|event| event.at > from && event.at < until)
+        .find(|event| matches!(event.what, What::Owned { .. }))
+        .map(|event| Violation {
+            at: event.at,
+            rule: "R5",
+            message: format!(
+                "an address moved though all are known to be late: {:?}",
+                event.what
+            ),
+        })
+}
+
+/// R11: who starts and does not hear the beacons of an owner asks before it takes: while beacons are
+/// filtered, and nothing else is wrong, a node that starts takes nothing that is announced.
+fn never_heard(plan: &Plan, history: &[Event]) -> Option<Violation> {
+    let kind = |fault: Fault| matches!(fault, Fault::Filter(_) | Fault::Kill(_));
+    if !plan.faults.iter().all(|timed| kind(timed.fault)) {
+        return None;
+    }
+    let filtered = |at: Time| {
+        plan.faults.iter().any(|timed| {
+            matches!(timed.fault, Fault::Filter(_))
+                && at > timed.at * MILLISECOND
+                && at < (timed.at + timed.lasts) * MILLISECOND
+        })
+    };
+    let mut owners = vec![BTreeMap::new(); plan.addresses];
+    let mut started = vec![0; plan.nodes];
+    for event in history {
+        match event.what {
+            What::Started(node) => started[node] = event.at,
+            What::Ended(node) => owners.iter_mut().for_each(|owners| {
+                owners.remove(&node);
+            }),
+            What::Released { node, address, .. } => {
+                owners[address].remove(&node);
+            }
+            What::Owned {
+                node,
+                address,
+                reason,
+                ..
+            } => {
+                let other = owners[address].iter().find(|&(_, &since)| {
+                    event.at > since + SECOND && since + SECOND / 2 < started[node]
+                });
+                if let Some((other, _)) = other
+                    && filtered(event.at)
+                    && event.at < started[node] + 5 * SECOND
+                    && reason == OwnReason::Unclaimed
+                {
+                    return Some(Violation {
+                        at: event.at,
+                        rule: "R11",
+                        message: format!(
+                            "node {node} has started and takes address {address} from node {other}, \
+                             which it does not hear"
+                        ),
+                    });
+                }
+                owners[address].insert(node, event.at);
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// R2: who returns takes nothing away.
+fn taken_back(history: &[Event], fault: Fault, ended: Time) -> Option<Violation> {
+    history
+        .iter()
+        .filter(|event| event.at > ended && event.at < ended + SECOND)
+        .find(|event| matches!(event.what, What::Owned { .. }))
+        .map(|event| Violation {
+            at: event.at,
+            rule: "R2",
+            message: format!("{fault:?}: its end moved an address: {:?}", event.what),
+        })
+}
+
 /// I5: a node that hears nothing takes nothing.
 fn claims_of_deaf(
     history: &[Event],
@@ -237,7 +342,7 @@ fn late_moves(
 ) -> Option<Violation> {
     history
         .iter()
-        .filter(|event| event.at > from && event.at < ended && by < 200)
+        .filter(|event| event.at > from && event.at < ended && by < 400)
         .find(|event| matches!(event.what, What::Owned { node, .. } if node != late))
         .map(|event| Violation {
             at: event.at,
