@@ -3,13 +3,16 @@
 #[path = "../../fuzz/src/objects.rs"]
 mod objects;
 
+/// What is done with an input.
+type Target = fn(&[u8]);
+
 #[test]
 fn every_input_that_fuzzing_has_kept_is_decoded_or_refused() {
-    let targets: [(&str, fn(&[u8])); 2] = [
+    let targets: &[(&str, Target)] = &[
         ("annotations", objects::annotations),
         ("pool", objects::pool),
     ];
-    for (name, target) in targets {
+    for &(name, target) in targets {
         let folder = format!("{}/../fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
         let files = std::fs::read_dir(&folder).expect("a corpus");
         let mut count = 0;
