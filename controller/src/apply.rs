@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 
+use bellwether_crds::annotation::REALLOCATE;
 use bellwether_crds::announcement::{Announcement, name_of};
 use bellwether_crds::l2advertisement::L2Advertisement;
 use bellwether_crds::pool::IPAddressPool;
@@ -98,6 +99,17 @@ impl Applier {
                 if let Some(note) = event {
                     self.publish(note, &written).await;
                 }
+                Ok(Written::Service(Box::new(written.into())))
+            }
+            Change::RemoveReallocate { service, version } => {
+                let mut metadata = precondition(&version);
+                metadata["annotations"] = json!({ REALLOCATE: null });
+                let api: Api<Service> = Api::namespaced(self.client.clone(), &service.namespace);
+                // Through the status, so that no permission is needed to change Services.
+                let params = PatchParams::default();
+                let patch = Patch::Merge(json!({ "metadata": metadata }));
+                let request = api.patch_status(&service.name, &params, &patch);
+                let written = with_timeout(TIMEOUT, request).await?;
                 Ok(Written::Service(Box::new(written.into())))
             }
             Change::PoolStatus { pool, status } => {

@@ -47,6 +47,14 @@ pub enum Change {
         /// What to tell whoever describes the Service.
         event: Option<Note>,
     },
+    /// A Service has been moved as its annotation asked: the annotation goes. It fails if the object
+    /// has changed since.
+    RemoveReallocate {
+        /// The Service.
+        service: ServiceName,
+        /// The version that this was decided on.
+        version: Version,
+    },
     /// What a pool shows.
     PoolStatus {
         /// The pool.

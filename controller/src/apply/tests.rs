@@ -154,3 +154,21 @@ async fn what_is_deleted_already_is_deleted() {
     let (result, ()) = tokio::join!(applier.apply(change), scripted);
     assert_eq!(result, Ok(Written::Deleted));
 }
+
+#[tokio::test]
+async fn the_wish_to_be_moved_is_removed_through_the_status_and_nothing_else_is() {
+    let (applier, mut server) = applier();
+    let service = ServiceName::new("default", "web");
+    let version = version();
+    let write = applier.apply(Change::RemoveReallocate { service, version });
+    let serve = answer(&mut server, 200, json!({"metadata": {"name": "web"}}));
+    let (written, (method, path, body)) = tokio::join!(write, serve);
+    written.expect("written");
+    assert_eq!(method, "PATCH");
+    assert_eq!(path, "/api/v1/namespaces/default/services/web/status?");
+    let annotations = json!({"bellwether.dev/reallocate": null});
+    assert_eq!(
+        body,
+        json!({"metadata": {"resourceVersion": "41", "annotations": annotations}})
+    );
+}

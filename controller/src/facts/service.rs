@@ -9,7 +9,7 @@ use bellwether_core::name::{PoolName, ServiceName};
 use bellwether_core::range::IpFamily;
 use bellwether_core::selector::Labels;
 use bellwether_core::sharing::{Backend, Port, Protocol, SharingKey, SharingTerms};
-use bellwether_crds::annotation::ServiceAnnotation;
+use bellwether_crds::annotation::{REALLOCATE, ServiceAnnotation};
 use bellwether_crds::condition::{SERVICE_ALLOCATED, SERVICE_ANNOUNCED};
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServiceSpec};
 
@@ -33,6 +33,8 @@ pub struct ServiceFacts {
     pub class: Option<String>,
     /// What it asks for, or why that cannot be told.
     pub wish: Result<Wish, Problem>,
+    /// Whether its annotation [`REALLOCATE`] asks that it is moved to other addresses.
+    pub reallocate: bool,
     /// Where its traffic may enter.
     pub backend: Backend,
     /// The addresses in its status.
@@ -71,7 +73,7 @@ impl ServiceFacts {
             pool: wish.pool,
             addresses: wish.addresses,
             sharing: wish.sharing,
-            reallocate: false,
+            reallocate: self.reallocate,
         })
     }
 
@@ -114,6 +116,9 @@ impl From<Service> for ServiceFacts {
                 && metadata.deletion_timestamp.is_none(),
             class: spec.load_balancer_class.clone(),
             wish: wish(annotations.unwrap_or(&BTreeMap::new()), &spec, &backend),
+            reallocate: annotations
+                .and_then(|annotations| annotations.get(REALLOCATE))
+                .is_some_and(|value| value.trim() == "true"),
             backend,
             ingress_is_foreign: ingress.iter().any(is_foreign),
             ingress: ingress

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use bellwether_core::allocator::{Allocation, Decision, Found, Outlook, Output};
 use bellwether_core::moment::Moment;
 use bellwether_core::name::ServiceName;
+use bellwether_crds::annotation::REALLOCATE;
 use bellwether_crds::condition::{SERVICE_ALLOCATED, SERVICE_ANNOUNCED};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
@@ -264,7 +265,10 @@ impl State {
                 .zip(current)
                 .all(|(wanted, current)| wanted.is_said_by(current))
         {
-            return None;
+            return (service.reallocate && is_settled(decided)).then(|| Change::RemoveReallocate {
+                service: name.clone(),
+                version: service.version.clone(),
+            });
         }
         let conditions: Vec<Condition> = wanted
             .iter()
@@ -316,7 +320,8 @@ impl State {
                 outlook: Outlook::StaysUntilReallocated,
             }) => {
                 let message = format!(
-                    "{refusal}; it keeps {} until it is deleted",
+                    "{refusal}; it keeps {} until it is deleted, or moved by the annotation \
+                     {REALLOCATE}: \"true\"",
                     list(addresses)
                 );
                 (true, refusal.reason(), message)
@@ -355,6 +360,19 @@ impl State {
             format!("{} announced by a node", all.join(", ")),
         )
     }
+}
+
+/// Whether a Service that asked to be moved has been: it has all that it asks for. One that asks for
+/// certain addresses and has them is where it wants to be.
+const fn is_settled(decided: &Result<Decision, reason::Problem>) -> bool {
+    matches!(
+        decided,
+        Ok(Decision::Allocated { .. }
+            | Decision::Kept {
+                outlook: Outlook::StaysUntilReallocated,
+                ..
+            })
+    )
 }
 
 fn list(addresses: &[Allocation]) -> String {

@@ -3,6 +3,7 @@
 //! Each test lets the state write until it is quiet, and looks at what the server holds then.
 
 mod rules;
+mod server;
 mod world;
 
 use proptest::prelude::*;

@@ -193,3 +193,67 @@ fn when_no_node_is_ready_the_control_plane_has_lost_sight_and_nothing_is_withdra
         assert_eq!(world.reason_of_speaker(node), None, "{node}");
     }
 }
+
+#[test]
+fn a_service_that_asks_to_be_moved_is_moved_once_and_then_the_annotation_goes() {
+    let mut world = ready_world();
+    world.service("web");
+    world.settle();
+    world.announce_all("a");
+    world.settle();
+    let before = world.addresses()["web"].clone();
+    world.change_service("web", |service| service.reallocate = true);
+    let written = world.settle();
+    let after = world.addresses()["web"].clone();
+    assert_eq!(after.len(), 1);
+    assert_ne!(after, before);
+    assert_eq!(world.announced_addresses(), after, "the old one is free");
+    assert!(!world.asks_to_be_moved("web"));
+    // Not before the Service shows where it was moved to.
+    let position = |what: &str| written.iter().position(|line| line.starts_with(what));
+    assert!(position("ServiceStatus") < position("RemoveReallocate"));
+
+    // A second time it is moved again.
+    world.change_service("web", |service| service.reallocate = true);
+    world.settle();
+    assert_ne!(world.addresses()["web"], after);
+    assert!(!world.asks_to_be_moved("web"));
+}
+
+#[test]
+fn a_service_that_cannot_be_moved_yet_keeps_its_address_and_the_annotation() {
+    let mut world = World::new();
+    world.pool("lan", &["192.0.2.1-192.0.2.1"]);
+    world.advertise("lan");
+    world.node("a");
+    world.service("web");
+    world.settle();
+    let before = world.addresses();
+    world.change_service("web", |service| service.reallocate = true);
+    world.settle();
+    assert_eq!(world.addresses(), before);
+    assert_eq!(world.conditions("web")[0], "Exhausted");
+    assert!(world.asks_to_be_moved("web"));
+    world.pool("more", &["198.51.100.0/30"]);
+    world.settle();
+    assert_ne!(world.addresses(), before);
+    assert_eq!(world.conditions("web")[0], "Allocated");
+    assert!(!world.asks_to_be_moved("web"));
+}
+
+#[test]
+fn a_service_that_has_the_addresses_it_names_is_where_it_wants_to_be() {
+    let mut world = ready_world();
+    world.change_service("web", |service| {
+        service.reallocate = true;
+        if let Ok(wish) = &mut service.wish {
+            wish.addresses = vec![[192, 0, 2, 3].into()];
+        }
+    });
+    world.settle();
+    assert_eq!(
+        world.addresses()["web"],
+        [std::net::IpAddr::from([192, 0, 2, 3])]
+    );
+    assert!(!world.asks_to_be_moved("web"));
+}

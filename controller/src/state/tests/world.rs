@@ -1,4 +1,4 @@
-//! An API server that keeps facts, and one controller at it.
+//! One controller at an API server that keeps facts, and what happens to both.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,44 +13,18 @@ use bellwether_core::name::{NodeName, ServiceName};
 use bellwether_core::pool::{Pool, PoolSpec};
 use bellwether_core::range::IpFamily;
 use bellwether_core::sharing::{Backend, SharingTerms};
-use bellwether_crds::condition::{SERVICE_ALLOCATED, SERVICE_ANNOUNCED};
 use bellwether_crds::l2advertisement::L2AdvertisementSpec;
 use bellwether_daemon::call::CallError;
 use bellwether_daemon::watch::{Event, Key};
 use k8s_openapi::jiff::Timestamp;
 
-use crate::change::{Change, Written};
+use super::server::Server;
 use crate::facts::advertisement::Rules;
 use crate::facts::service::Wish;
 use crate::facts::{
-    AdvertisementFacts, AnnouncementFacts, ConditionFacts, NamespaceFacts, NodeFacts, PoolFacts,
-    ServiceFacts, SliceFacts, SpeakerFacts, Target, Version,
+    AdvertisementFacts, NamespaceFacts, NodeFacts, PoolFacts, ServiceFacts, SliceFacts, Version,
 };
 use crate::state::{Input, Settings, State};
-
-/// What the API server holds.
-#[derive(Default)]
-pub(super) struct Server {
-    clock: i64,
-    pub(super) services: BTreeMap<ServiceName, ServiceFacts>,
-    nodes: BTreeMap<String, NodeFacts>,
-    slices: BTreeMap<ServiceName, SliceFacts>,
-    pools: BTreeMap<String, PoolFacts>,
-    advertisements: BTreeMap<String, AdvertisementFacts>,
-    pub(super) announcements: BTreeMap<IpAddr, AnnouncementFacts>,
-    pub(super) speakers: BTreeMap<NodeName, SpeakerFacts>,
-}
-
-impl Server {
-    fn version(&mut self, uid: &str) -> Version {
-        self.clock += 1;
-        Version {
-            uid: Arc::from(uid),
-            resource_version: Arc::from(self.clock.to_string()),
-            generation: 0,
-        }
-    }
-}
 
 /// One controller at a server.
 pub(super) struct World {
@@ -213,6 +187,7 @@ impl World {
                 addresses: Vec::new(),
                 sharing: SharingTerms::alone(),
             }),
+            reallocate: false,
             backend: Backend::Cluster,
             ingress: Vec::new(),
             ingress_is_foreign: false,
@@ -302,110 +277,12 @@ impl World {
             self.conflict_next -= 1;
             Err(CallError::Conflict("as wished".to_owned()))
         } else {
-            self.write(&target, change)
+            self.server
+                .borrow_mut()
+                .write(&target, change, &mut self.events)
         };
         self.handle(Input::Written { target, result });
         Some(line)
-    }
-
-    fn write(&mut self, target: &Target, change: Change) -> Result<Written, CallError> {
-        let mut server = self.server.borrow_mut();
-        let conflict = |known: &Version, decided: &Version| {
-            (known != decided).then(|| CallError::Conflict(format!("{target:?}")))
-        };
-        let gone = || CallError::NotFound(format!("{target:?}"));
-        match change {
-            Change::CreateAnnouncement(spec) => {
-                if server.announcements.contains_key(&spec.address) {
-                    return Err(CallError::AlreadyExists(spec.address.to_string()));
-                }
-                let facts = AnnouncementFacts {
-                    name: bellwether_crds::announcement::name_of(spec.address),
-                    version: server.version(&spec.address.to_string()),
-                    spec,
-                    node: None,
-                };
-                server
-                    .announcements
-                    .insert(facts.spec.address, facts.clone());
-                Ok(Written::Announcement(facts))
-            }
-            Change::UpdateAnnouncement { version, spec } => {
-                let new = server.version(&spec.address.to_string());
-                let known = server
-                    .announcements
-                    .get_mut(&spec.address)
-                    .ok_or_else(gone)?;
-                if let Some(error) = conflict(&known.version, &version) {
-                    return Err(error);
-                }
-                (known.version, known.spec) = (new, spec);
-                Ok(Written::Announcement(known.clone()))
-            }
-            Change::DeleteAnnouncement { address, version } => {
-                let known = server.announcements.get(&address).ok_or_else(gone)?;
-                if let Some(error) = conflict(&known.version, &version) {
-                    return Err(error);
-                }
-                server.announcements.remove(&address);
-                Ok(Written::Deleted)
-            }
-            Change::ServiceStatus {
-                service,
-                version,
-                ingress,
-                conditions,
-                event,
-            } => {
-                let new = server.version(&service.name);
-                let known = server.services.get_mut(&service).ok_or_else(gone)?;
-                if let Some(error) = conflict(&known.version, &version) {
-                    return Err(error);
-                }
-                known.version = new;
-                if let Some(ingress) = ingress {
-                    (known.ingress, known.ingress_is_foreign) = (ingress, false);
-                }
-                known.allocated = ConditionFacts::find(&conditions, SERVICE_ALLOCATED);
-                known.announced = ConditionFacts::find(&conditions, SERVICE_ANNOUNCED);
-                let event = event.map(|note| format!("{} {}", service.name, note.reason));
-                self.events.extend(event);
-                Ok(Written::Service(Box::new(known.clone())))
-            }
-            Change::PoolStatus { pool, status } => {
-                let new = server.version(pool.as_str());
-                let known = server.pools.get_mut(pool.as_str()).ok_or_else(gone)?;
-                (known.version, known.status) = (new, status);
-                Ok(Written::Pool(Box::new(known.clone())))
-            }
-            Change::AdvertisementStatus {
-                advertisement,
-                status,
-            } => {
-                let new = server.version(advertisement.as_str());
-                let known = server
-                    .advertisements
-                    .get_mut(advertisement.as_str())
-                    .ok_or_else(gone)?;
-                (known.version, known.status) = (new, status);
-                Ok(Written::Advertisement(Box::new(known.clone())))
-            }
-            Change::ApplySpeaker { node, owner, spec } => {
-                let version = server.version(node.as_str());
-                let facts = SpeakerFacts {
-                    name: node.clone(),
-                    version,
-                    owner: Some(owner),
-                    spec,
-                };
-                server.speakers.insert(node, facts.clone());
-                Ok(Written::Speaker(facts))
-            }
-            Change::DeleteSpeaker { node, .. } => {
-                server.speakers.remove(&node);
-                Ok(Written::Deleted)
-            }
-        }
     }
 
     /// The addresses that each Service shows.
@@ -431,6 +308,10 @@ impl World {
             .flatten()
             .map(|condition| condition.reason.clone())
             .collect()
+    }
+
+    pub(super) fn asks_to_be_moved(&self, service: &str) -> bool {
+        self.server.borrow().services[&named(service)].reallocate
     }
 
     pub(super) fn pool_reasons(&self, pool: &str) -> Vec<String> {
