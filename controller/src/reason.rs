@@ -76,6 +76,21 @@ pub const OVERLAP: &str = "Overlap";
 /// No two pools have the same addresses.
 pub const NO_OVERLAP: &str = "NoOverlap";
 
+/// Nothing is left of a pool: all its addresses are excluded, or an older pool has them.
+pub const GIVES_NOTHING: &str = "GivesNothing";
+
+/// Few addresses of a pool are free.
+pub const FEW_FREE: &str = "FewFree";
+
+/// Enough addresses of a pool are free.
+pub const ENOUGH_FREE: &str = "EnoughFree";
+
+/// Services have addresses from a pool that it does not give any more.
+pub const STRAYS: &str = "Strays";
+
+/// All addresses that Services have from a pool are addresses that it gives.
+pub const NO_STRAYS: &str = "NoStrays";
+
 /// A family of a pool has no free address.
 pub const NOTHING_FREE: &str = "NothingFree";
 

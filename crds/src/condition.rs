@@ -12,11 +12,14 @@ pub const READY: &str = "Ready";
 /// On a pool: another pool has some of its addresses.
 pub const OVERLAPPING: &str = "Overlapping";
 
-/// On a pool: few addresses are left.
+/// On a pool: at most a tenth of its addresses of a family is free, or none.
 pub const NEARLY_FULL: &str = "NearlyFull";
 
-/// On a pool: no address is left.
+/// On a pool: no address of a family is left.
 pub const EXHAUSTED: &str = "Exhausted";
+
+/// On a pool: Services have addresses from it that it does not give any more.
+pub const HAS_STRAYS: &str = "HasStrays";
 
 /// On an Announcement: whether a node announces the address.
 pub const ANNOUNCED: &str = "Announced";

@@ -23,7 +23,8 @@ use crate::rule;
     printcolumn(
         name = "Auto Assign",
         type_ = "boolean",
-        json_path = ".spec.autoAssign"
+        json_path = ".spec.autoAssign",
+        priority = 1
     ),
     printcolumn(
         name = "IPv4 Used",
@@ -49,6 +50,34 @@ use crate::rule;
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Overlapping",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Overlapping\")].status"
+    ),
+    printcolumn(
+        name = "Nearly Full",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"NearlyFull\")].status"
+    ),
+    printcolumn(
+        name = "Strays",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"HasStrays\")].status",
+        priority = 1
+    ),
+    printcolumn(
+        name = "IPv4 Resting",
+        type_ = "integer",
+        json_path = ".status.restingIPv4",
+        priority = 1
+    ),
+    printcolumn(
+        name = "IPv6 Resting",
+        type_ = "integer",
+        json_path = ".status.restingIPv6",
+        priority = 1
     ),
     printcolumn(
         name = "Age",
@@ -145,6 +174,16 @@ pub struct ServiceAllocation {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IPAddressPoolStatus {
+    /// IPv4 addresses that the pool gives, used or not: without those excluded, and without those
+    /// that an older pool has. At most 9223372036854775807 is shown.
+    #[serde(default, rename = "totalIPv4")]
+    pub total_ipv4: i64,
+
+    /// IPv6 addresses that the pool gives, used or not: without those excluded, and without those
+    /// that an older pool has. At most 9223372036854775807 is shown.
+    #[serde(default, rename = "totalIPv6")]
+    pub total_ipv6: i64,
+
     /// IPv4 addresses in use. One that several Services share counts once.
     #[serde(default, rename = "assignedIPv4")]
     pub assigned_ipv4: i64,
@@ -161,7 +200,15 @@ pub struct IPAddressPoolStatus {
     #[serde(default, rename = "availableIPv6")]
     pub available_ipv6: i64,
 
-    /// `Ready`, `Overlapping`, `NearlyFull` and `Exhausted`.
+    /// IPv4 addresses that only the Services that had them last may get, for the time of `cooldown`.
+    #[serde(default, rename = "restingIPv4")]
+    pub resting_ipv4: i64,
+
+    /// IPv6 addresses that only the Services that had them last may get, for the time of `cooldown`.
+    #[serde(default, rename = "restingIPv6")]
+    pub resting_ipv6: i64,
+
+    /// `Ready`, `Overlapping`, `NearlyFull`, `Exhausted` and `HasStrays`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -2,6 +2,7 @@
 //!
 //! Each test lets the state write until it is quiet, and looks at what the server holds then.
 
+mod pools;
 mod rules;
 mod server;
 mod world;
@@ -158,7 +159,13 @@ fn a_bad_pool_keeps_what_it_said_before() {
     assert_eq!(world.addresses(), before);
     assert_eq!(
         world.pool_reasons("lan"),
-        ["Invalid", "NoOverlap", "SomethingFree"]
+        [
+            "Invalid",
+            "NoOverlap",
+            "EnoughFree",
+            "SomethingFree",
+            "NoStrays"
+        ]
     );
     world.service("mail");
     world.settle();
@@ -171,8 +178,13 @@ fn two_pools_with_the_same_addresses_are_both_told() {
     world.pool("old", &["192.0.2.0/29"]);
     world.pool("young", &["192.0.2.0/28"]);
     world.settle();
-    for pool in ["old", "young"] {
+    for (pool, other) in [("old", "young"), ("young", "old")] {
         assert_eq!(world.pool_reasons(pool)[1], "Overlap", "{pool}");
+        let message = world.pool_message(pool, "Overlapping");
+        assert!(
+            message.starts_with(&format!("pool {other} has")),
+            "{message}"
+        );
     }
 }
 

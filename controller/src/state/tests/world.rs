@@ -110,11 +110,23 @@ impl World {
     }
 
     pub(super) fn pool(&mut self, name: &str, addresses: &[&str]) {
+        self.pool_with(name, addresses, |_| {});
+    }
+
+    pub(super) fn pool_with(
+        &mut self,
+        name: &str,
+        addresses: &[&str],
+        change: impl FnOnce(&mut PoolSpec),
+    ) {
         let mut server = self.server.borrow_mut();
         let version = server.version(name);
         let known = server.pools.get(name);
         let mut spec = PoolSpec::new(name, addresses);
-        spec.created = server.pools.len().try_into().expect("few pools");
+        spec.created = known.map_or(server.clock, |known| {
+            known.pool.as_ref().map_or(0, |pool| pool.age().0)
+        });
+        change(&mut spec);
         let facts = PoolFacts {
             name: name.into(),
             version,
@@ -250,6 +262,16 @@ impl World {
 
     /// The same, but stops right after the first write whose name begins so.
     pub(super) fn settle_until(&mut self, last: &str) -> Vec<String> {
+        self.settle_by(last, Duration::MAX)
+    }
+
+    /// The same, but leaves undone what is put off for more than a minute.
+    pub(super) fn settle_for_a_minute(&mut self) -> Vec<String> {
+        self.settle_by("nothing is called so", Duration::from_mins(1))
+    }
+
+    fn settle_by(&mut self, last: &str, patience: Duration) -> Vec<String> {
+        let start = self.now;
         let mut written = Vec::new();
         for _ in 0..10_000 {
             if let Some(line) = self.step() {
@@ -260,7 +282,8 @@ impl World {
                 }
                 continue;
             }
-            let Some(deadline) = self.state.next_deadline() else {
+            let deadline = self.state.next_deadline();
+            let Some(deadline) = deadline.filter(|at| at.since(start) <= patience) else {
                 return written;
             };
             self.now = deadline.max(self.now + Duration::from_millis(1));
@@ -321,6 +344,24 @@ impl World {
             .iter()
             .map(|condition| condition.reason.clone())
             .collect()
+    }
+
+    pub(super) fn pool_message(&self, pool: &str, kind: &str) -> String {
+        let server = self.server.borrow();
+        let conditions = &server.pools[pool].status.conditions;
+        let found = conditions.iter().find(|condition| condition.type_ == kind);
+        found.expect("the condition").message.clone()
+    }
+
+    /// Total, assigned, available and resting IPv4 addresses.
+    pub(super) fn pool_numbers(&self, pool: &str) -> [i64; 4] {
+        let status = &self.server.borrow().pools[pool].status;
+        [
+            status.total_ipv4,
+            status.assigned_ipv4,
+            status.available_ipv4,
+            status.resting_ipv4,
+        ]
     }
 
     pub(super) fn reason_of_speaker(&self, node: &str) -> Option<String> {
