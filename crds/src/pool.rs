@@ -19,7 +19,6 @@ use crate::rule;
     status = "IPAddressPoolStatus",
     derive = "PartialEq",
     doc = "A set of IP addresses from which Services of type LoadBalancer get theirs.",
-    printcolumn(name = "Addresses", type_ = "string", json_path = ".spec.addresses"),
     printcolumn(
         name = "Auto Assign",
         type_ = "boolean",
@@ -52,7 +51,7 @@ use crate::rule;
         json_path = ".status.conditions[?(@.type==\"Ready\")].status"
     ),
     printcolumn(
-        name = "Overlapping",
+        name = "Overlaps",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Overlapping\")].status"
     ),
@@ -83,7 +82,8 @@ use crate::rule;
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp"
-    )
+    ),
+    printcolumn(name = "Addresses", type_ = "string", json_path = ".spec.addresses")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct IPAddressPoolSpec {

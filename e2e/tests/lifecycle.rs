@@ -54,3 +54,73 @@ async fn a_service_moves_when_it_asks_to_and_the_annotation_is_removed() -> Resu
     assert_eq!(lab.wait_addresses("other", 1).await?, [old]);
     Ok(())
 }
+
+/// A pool that only those get addresses of who ask for it.
+fn pool(name: &str, addresses: &str) -> String {
+    format!(
+        "apiVersion: bellwether.dev/v1beta1\nkind: IPAddressPool\nmetadata: {{name: {name}}}\n\
+         spec: {{addresses: [{addresses}], autoAssign: false}}\n"
+    )
+}
+
+/// Waits until the pool has the condition `kind` with `reason`, and returns its message.
+async fn wait_pool(lab: &Lab, name: &str, kind: &str, reason: &str) -> Result<String> {
+    wait_for(&format!("{reason} of pool {name}"), MOMENT, async || {
+        let pool = lab.pool(name).await.map_err(|error| error.to_string())?;
+        let conditions = pool.status.unwrap_or_default().conditions;
+        let found = conditions.iter().find(|condition| condition.type_ == kind);
+        match found {
+            Some(condition) if condition.reason == reason => Ok(condition.message.clone()),
+            _ => Err(format!("{conditions:?}")),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_pool_tells_of_overlaps_and_of_addresses_that_it_does_not_give_any_more() -> Result<()> {
+    let lab = lab_with_pool().await?;
+    lab.apply(&pool("old", "192.0.2.192/30")).await?;
+    wait_pool(&lab, "old", "Ready", "Valid").await?;
+    let from_old = "bellwether.dev/address-pool: old";
+    lab.apply(&load_balancer("web", from_old, "")).await?;
+    let before = lab.wait_addresses("web", 1).await?;
+
+    lab.apply(&pool("young", "192.0.2.192/29")).await?;
+    for (name, other) in [("old", "young"), ("young", "old")] {
+        let message = wait_pool(&lab, name, "Overlapping", "Overlap").await?;
+        let expected = format!("pool {other} has 192.0.2.192/30 too");
+        assert!(message.starts_with(&expected), "{name}: {message}");
+    }
+    lab.kubectl(&["delete", "ipaddresspool", "young"], "")
+        .await?;
+    wait_pool(&lab, "old", "Overlapping", "NoOverlap").await?;
+
+    // The pool loses the address that is in use: nobody loses it, and both say so.
+    lab.apply(&pool("old", "198.51.100.0/30")).await?;
+    let message = wait_pool(&lab, "old", "HasStrays", "Strays").await?;
+    let stray = format!("{} of Service default/web", before[0]);
+    assert!(message.contains(&stray), "{message}");
+    lab.wait_condition("web", SERVICE_ALLOCATED, "True", "AddressOutsidePools")
+        .await?;
+    assert_eq!(lab.wait_addresses("web", 1).await?, before);
+    let ask = [
+        "annotate",
+        "service",
+        "web",
+        "bellwether.dev/reallocate=true",
+    ];
+    lab.kubectl(&ask, "").await?;
+    wait_pool(&lab, "old", "HasStrays", "NoStrays").await?;
+    lab.wait_condition("web", SERVICE_ALLOCATED, "True", "Allocated")
+        .await?;
+    let table = lab.kubectl(&["get", "pools"], "").await?;
+    // What tells at a glance fits a terminal; the list of addresses comes last.
+    let header = table.lines().next().unwrap_or_default();
+    let glance = header.find("ADDRESSES").unwrap_or(usize::MAX);
+    assert!(glance < 100, "{table}");
+    for column in ["IPV4 USED", "IPV6 FREE", "READY", "OVERLAPS", "NEARLY FULL"] {
+        assert!(header.contains(column), "{table}");
+    }
+    Ok(())
+}
