@@ -1,4 +1,5 @@
-//! The reasons that the controller writes into conditions and events: a closed list.
+//! The reasons that the controller writes into conditions and events: a closed list for each object.
+//! Each is explained to operators in `docs/troubleshooting.md`.
 
 use bellwether_core::allocator::Refusal;
 use bellwether_crds::annotation::Contradiction;
@@ -31,68 +32,98 @@ impl Problem {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.reason(),
-            Self::Contradiction(_) => "ContradictingAnnotations",
-            Self::AddressesTwice { .. } => "AddressesRequestedTwice",
+            Self::Contradiction(_) => AllocatedReason::ContradictingAnnotations.as_str(),
+            Self::AddressesTwice { .. } => AllocatedReason::AddressesRequestedTwice.as_str(),
         }
     }
 }
 
-/// A Service has the addresses it asks for.
-pub const ALLOCATED: &str = "Allocated";
+bellwether_core::reasons! {
+    /// Reasons of `bellwether.dev/Allocated` of a Service, and of its events, beside the
+    /// [refusals](bellwether_core::allocator::RefusalReason) of the allocator.
+    pub enum AllocatedReason {
+        /// The Service has the addresses it asks for.
+        Allocated,
+        /// Two annotations say different things.
+        ContradictingAnnotations,
+        /// An annotation and `spec.loadBalancerIP` say different things.
+        AddressesRequestedTwice,
+    }
+}
 
-/// Each address of a Service is announced.
-pub const ANNOUNCED: &str = "Announced";
+bellwether_core::reasons! {
+    /// Reasons of `bellwether.dev/Announced` of a Service.
+    pub enum AnnouncedReason {
+        /// Each address is announced by a node.
+        Announced,
+        /// There is no address that could be announced.
+        NoAddress,
+        /// No `L2Advertisement` covers an address.
+        NoAdvertisement,
+        /// externalTrafficPolicy is Local, and no node has a ready endpoint.
+        NoReadyEndpoint,
+        /// No node that may announce an address is eligible.
+        NoEligibleNode,
+        /// Nodes may announce an address, but none has said yet that it does.
+        WaitingForSpeaker,
+    }
+}
 
-/// A Service has no address that could be announced.
-pub const NO_ADDRESS: &str = "NoAddress";
+bellwether_core::reasons! {
+    /// Reasons of the conditions of a pool.
+    pub enum PoolReason {
+        /// Its addresses are given to Services.
+        Valid,
+        /// It cannot be used as it is written.
+        Invalid,
+        /// All its addresses are excluded, or an older pool has them.
+        GivesNothing,
+        /// Another pool has some of its addresses.
+        Overlap,
+        /// No other pool has its addresses.
+        NoOverlap,
+        /// At most a tenth of its addresses of a family is free.
+        FewFree,
+        /// More than a tenth of its addresses is free.
+        EnoughFree,
+        /// No address of a family is free.
+        NothingFree,
+        /// Every family has free addresses.
+        SomethingFree,
+        /// Services have addresses from it that it does not give any more.
+        Strays,
+        /// It gives all addresses that Services have from it.
+        NoStrays,
+    }
+}
 
-/// No `L2Advertisement` covers an address.
-pub const NO_ADVERTISEMENT: &str = "NoAdvertisement";
+bellwether_core::reasons! {
+    /// Reasons of the condition `Ready` of an advertisement.
+    pub enum AdvertisementReason {
+        /// It announces the addresses of at least one pool.
+        Valid,
+        /// It cannot be used as it is written.
+        Invalid,
+        /// It matches no pool.
+        NoPool,
+        /// It matches no node.
+        NoNode,
+    }
+}
 
-/// externalTrafficPolicy is Local, and no node has a ready endpoint.
-pub const NO_READY_ENDPOINT: &str = "NoReadyEndpoint";
+bellwether_core::reasons! {
+    /// Why a node may not announce addresses: `spec.reason` of its Speaker.
+    pub enum EligibilityReason {
+        /// The Node has the label that excludes it from external load balancers.
+        Excluded,
+        /// The Node's condition `NetworkUnavailable` is `True`.
+        NetworkUnavailable,
+        /// The Node's condition `Ready` is not `True`.
+        NotReady,
+        /// The Node is cordoned.
+        Cordoned,
+    }
+}
 
-/// No node that may announce an address is eligible.
-pub const NO_ELIGIBLE_NODE: &str = "NoEligibleNode";
-
-/// Nodes may announce an address, but none has said yet that it does.
-pub const WAITING_FOR_SPEAKER: &str = "WaitingForSpeaker";
-
-/// A pool or an advertisement does what it is for.
-pub const VALID: &str = "Valid";
-
-/// A pool or an advertisement cannot be used as it is written.
-pub const INVALID: &str = "Invalid";
-
-/// An advertisement matches no pool.
-pub const NO_POOL: &str = "NoPool";
-
-/// An advertisement matches no node.
-pub const NO_NODE: &str = "NoNode";
-
-/// Two pools have the same addresses.
-pub const OVERLAP: &str = "Overlap";
-
-/// No two pools have the same addresses.
-pub const NO_OVERLAP: &str = "NoOverlap";
-
-/// Nothing is left of a pool: all its addresses are excluded, or an older pool has them.
-pub const GIVES_NOTHING: &str = "GivesNothing";
-
-/// Few addresses of a pool are free.
-pub const FEW_FREE: &str = "FewFree";
-
-/// Enough addresses of a pool are free.
-pub const ENOUGH_FREE: &str = "EnoughFree";
-
-/// Services have addresses from a pool that it does not give any more.
-pub const STRAYS: &str = "Strays";
-
-/// All addresses that Services have from a pool are addresses that it gives.
-pub const NO_STRAYS: &str = "NoStrays";
-
-/// A family of a pool has no free address.
-pub const NOTHING_FREE: &str = "NothingFree";
-
-/// Every family of a pool has free addresses.
-pub const SOMETHING_FREE: &str = "SomethingFree";
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@
 //! 6. [`responder`]: what to answer to a frame that asks for an announced address.
 //!
 //! Beside that way, [`lease`] says which replica of the controller leads. The vocabulary that the
-//! modules share is in [`name`], [`mac`], [`link`], [`frame`] and [`moment`].
+//! modules share is in [`name`], [`mac`], [`link`], [`frame`], [`reason`] and [`moment`].
 
 pub mod allocator;
 pub mod announcer;
@@ -30,6 +30,7 @@ pub mod name;
 pub mod placement;
 pub mod pool;
 pub mod range;
+pub mod reason;
 pub mod responder;
 pub mod selector;
 pub mod sharing;

@@ -26,6 +26,7 @@ use crate::l2::Report;
 
 mod claims;
 mod messages;
+mod reason;
 mod retries;
 mod status;
 

@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::State;
 use crate::change::{Change, Wanted, conditions};
 use crate::facts::Target;
-use crate::reason;
+use crate::reason::AdvertisementReason;
 
 impl State {
     pub(super) fn mark_advertisements(&mut self) {
@@ -33,7 +33,7 @@ impl State {
                 let invalid = Wanted {
                     kind: READY,
                     holds: false,
-                    reason: reason::INVALID,
+                    reason: AdvertisementReason::Invalid.as_str(),
                     message: &message,
                 };
                 let (conditions, same) = conditions(
@@ -69,26 +69,26 @@ impl State {
         let (holds, reason, message) = if !has_pool {
             (
                 false,
-                reason::NO_POOL,
+                AdvertisementReason::NoPool,
                 "no IPAddressPool matches; look at ipAddressPools and ipAddressPoolSelectors",
             )
         } else if nodes.is_empty() {
             (
                 false,
-                reason::NO_NODE,
+                AdvertisementReason::NoNode,
                 "no Node matches; look at nodeSelectors",
             )
         } else {
             (
                 true,
-                reason::VALID,
+                AdvertisementReason::Valid,
                 "it announces the addresses of at least one pool",
             )
         };
         let wanted = Wanted {
             kind: READY,
             holds,
-            reason,
+            reason: reason.as_str(),
             message,
         };
         let (conditions, same) = conditions(

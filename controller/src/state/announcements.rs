@@ -12,7 +12,7 @@ use bellwether_crds::l2advertisement::AdvertisementNode;
 use super::State;
 use crate::change::Change;
 use crate::facts::Target;
-use crate::reason;
+use crate::reason::AnnouncedReason;
 
 impl State {
     /// An address, and the Services that show it, have to be looked at.
@@ -168,7 +168,7 @@ impl State {
     }
 
     /// Why an address is not announced; `None` if it is.
-    pub(super) fn not_announced(&self, address: IpAddr) -> Option<(&'static str, String)> {
+    pub(super) fn not_announced(&self, address: IpAddr) -> Option<(AnnouncedReason, String)> {
         let facts = self.announcements.get(&address)?;
         let spec = &facts.spec;
         if spec.advertisements.is_empty() {
@@ -177,13 +177,13 @@ impl State {
                  selectors of those there are",
                 spec.pool
             );
-            return Some((reason::NO_ADVERTISEMENT, message));
+            return Some((AnnouncedReason::NoAdvertisement, message));
         }
         if spec.only_nodes.as_ref().is_some_and(Vec::is_empty) {
             let message = format!(
                 "externalTrafficPolicy is Local and no node has a ready endpoint for {address}"
             );
-            return Some((reason::NO_READY_ENDPOINT, message));
+            return Some((AnnouncedReason::NoReadyEndpoint, message));
         }
         let candidates = self.candidates(spec);
         if candidates.is_empty() {
@@ -192,7 +192,7 @@ impl State {
                  get speakers",
                 spec.advertisements.join(", ")
             );
-            return Some((reason::NO_ELIGIBLE_NODE, message));
+            return Some((AnnouncedReason::NoEligibleNode, message));
         }
         // A node that may not announce it any more may be dead, and its word too old to count.
         let is_announced = facts
@@ -201,7 +201,7 @@ impl State {
             .is_some_and(|node| candidates.iter().any(|one| one.node == *node));
         (!is_announced).then(|| {
             let message = format!("no node that may announce {address} has said yet that it does");
-            (reason::WAITING_FOR_SPEAKER, message)
+            (AnnouncedReason::WaitingForSpeaker, message)
         })
     }
 

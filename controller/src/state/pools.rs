@@ -12,10 +12,10 @@ use k8s_openapi::jiff::Timestamp;
 use super::State;
 use crate::change::{Change, Wanted, conditions};
 use crate::facts::{PoolFacts, Target};
-use crate::reason;
+use crate::reason::PoolReason;
 
 /// What a condition says: whether it holds, why in one word, and why in a sentence.
-type Saying = (bool, &'static str, String);
+type Saying = (bool, PoolReason, String);
 
 /// How many overlaps or strays a message names.
 const NAMED: usize = 8;
@@ -50,7 +50,7 @@ impl State {
             .map(|(kind, (holds, reason, message))| Wanted {
                 kind,
                 holds: *holds,
-                reason,
+                reason: reason.as_str(),
                 message,
             });
         let (conditions, same) = conditions(
@@ -85,21 +85,21 @@ impl State {
         match &facts.pool {
             Ok(_) if counters.iter().all(|counters| counters.total == 0) => (
                 false,
-                reason::GIVES_NOTHING,
+                PoolReason::GivesNothing,
                 "all its addresses are excluded, or older pools have them; add addresses"
                     .to_owned(),
             ),
             Ok(_) => (
                 true,
-                reason::VALID,
+                PoolReason::Valid,
                 "its addresses are given to Services".to_owned(),
             ),
             Err(error) if self.usable_pools.contains_key(&facts.name) => (
                 false,
-                reason::INVALID,
+                PoolReason::Invalid,
                 format!("{error}; what it said before stays in force"),
             ),
-            Err(error) => (false, reason::INVALID, error.to_string()),
+            Err(error) => (false, PoolReason::Invalid, error.to_string()),
         }
     }
 
@@ -107,9 +107,9 @@ impl State {
         let overlaps = self.overlaps_of(name);
         if overlaps.is_empty() {
             let message = "no other pool has its addresses".to_owned();
-            (false, reason::NO_OVERLAP, message)
+            (false, PoolReason::NoOverlap, message)
         } else {
-            (true, reason::OVERLAP, first_few(&overlaps))
+            (true, PoolReason::Overlap, first_few(&overlaps))
         }
     }
 
@@ -118,7 +118,7 @@ impl State {
         let strays = self.allocator.strays(name);
         if strays.is_empty() {
             let message = "it gives all addresses that Services have from it".to_owned();
-            return (false, reason::NO_STRAYS, message);
+            return (false, PoolReason::NoStrays, message);
         }
         let each: Vec<String> = strays
             .into_iter()
@@ -132,7 +132,7 @@ impl State {
              the annotation {REALLOCATE}: \"true\"",
             first_few(&each)
         );
-        (true, reason::STRAYS, message)
+        (true, PoolReason::Strays, message)
     }
 
     /// A sentence for each other pool that has addresses of this one.
@@ -161,13 +161,13 @@ fn nearly_full(counters: [Counters; 2]) -> Saying {
     });
     if few.is_empty() {
         let message = "more than a tenth of its addresses is free".to_owned();
-        return (false, reason::ENOUGH_FREE, message);
+        return (false, PoolReason::EnoughFree, message);
     }
     let message = format!(
         "at most a tenth of its {} addresses is free; add addresses",
         few.join(" and of its ")
     );
-    (true, reason::FEW_FREE, message)
+    (true, PoolReason::FewFree, message)
 }
 
 fn exhausted(counters: [Counters; 2]) -> Saying {
@@ -175,7 +175,7 @@ fn exhausted(counters: [Counters; 2]) -> Saying {
     if full.is_empty() {
         return (
             false,
-            reason::SOMETHING_FREE,
+            PoolReason::SomethingFree,
             "it has free addresses".to_owned(),
         );
     }
@@ -183,7 +183,7 @@ fn exhausted(counters: [Counters; 2]) -> Saying {
         "no {} address is free; add addresses",
         full.join(" and no ")
     );
-    (true, reason::NOTHING_FREE, message)
+    (true, PoolReason::NothingFree, message)
 }
 
 /// The families of which the pool has addresses and whose counters are such.

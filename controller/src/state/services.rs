@@ -14,9 +14,9 @@ use k8s_openapi::jiff::Timestamp;
 use super::State;
 use crate::change::{Change, Note, Wanted};
 use crate::facts::{ServiceFacts, Target};
-use crate::reason;
+use crate::reason::{AllocatedReason, AnnouncedReason, Problem};
 
-/// What a condition says: whether it holds, why in one word, and why in a sentence.
+/// What `Allocated` says: whether it holds, why in one word, and why in a sentence.
 type Saying = (bool, &'static str, String);
 
 impl State {
@@ -253,7 +253,7 @@ impl State {
             Wanted {
                 kind: SERVICE_ANNOUNCED,
                 holds: announced.0,
-                reason: announced.1,
+                reason: announced.1.as_str(),
                 message: &announced.2,
             },
         ];
@@ -290,11 +290,7 @@ impl State {
     }
 
     /// What the condition `Allocated` says.
-    fn allocated(
-        &self,
-        name: &ServiceName,
-        decided: Result<&Decision, &reason::Problem>,
-    ) -> Saying {
+    fn allocated(&self, name: &ServiceName, decided: Result<&Decision, &Problem>) -> Saying {
         let keeps = |problem: &dyn std::fmt::Display, addresses: &[Allocation]| {
             if addresses.is_empty() {
                 problem.to_string()
@@ -306,13 +302,17 @@ impl State {
             Ok(Decision::Allocated {
                 addresses,
                 degraded: None,
-            }) => (true, reason::ALLOCATED, with_pools(addresses)),
+            }) => (
+                true,
+                AllocatedReason::Allocated.as_str(),
+                with_pools(addresses),
+            ),
             Ok(Decision::Allocated {
                 addresses,
                 degraded: Some(refusal),
             }) => {
                 let message = format!("{}; no second address: {refusal}", with_pools(addresses));
-                (true, reason::ALLOCATED, message)
+                (true, AllocatedReason::Allocated.as_str(), message)
             }
             Ok(Decision::Kept {
                 addresses,
@@ -340,11 +340,11 @@ impl State {
     }
 
     /// What the condition `Announced` says.
-    fn announced(&self, addresses: &[IpAddr]) -> Saying {
+    fn announced(&self, addresses: &[IpAddr]) -> (bool, AnnouncedReason, String) {
         if addresses.is_empty() {
             return (
                 false,
-                reason::NO_ADDRESS,
+                AnnouncedReason::NoAddress,
                 "there is no address to announce".to_owned(),
             );
         }
@@ -356,7 +356,7 @@ impl State {
         let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         (
             true,
-            reason::ANNOUNCED,
+            AnnouncedReason::Announced,
             format!("{} announced by a node", all.join(", ")),
         )
     }
@@ -364,7 +364,7 @@ impl State {
 
 /// Whether a Service that asked to be moved has been: it has all that it asks for. One that asks for
 /// certain addresses and has them is where it wants to be.
-const fn is_settled(decided: &Result<Decision, reason::Problem>) -> bool {
+const fn is_settled(decided: &Result<Decision, Problem>) -> bool {
     matches!(
         decided,
         Ok(Decision::Allocated { .. }

@@ -7,6 +7,7 @@ use bellwether_crds::speaker::SpeakerSpec;
 use super::State;
 use crate::change::Change;
 use crate::facts::NodeFacts;
+use crate::reason::EligibilityReason;
 
 impl State {
     /// What is to be written of a node's Speaker.
@@ -32,29 +33,31 @@ impl State {
         let reasons = [
             (
                 node.labels.contains_key(EXCLUDE_FROM_LOAD_BALANCERS),
-                "Excluded",
+                EligibilityReason::Excluded,
                 format!("the Node has the label {EXCLUDE_FROM_LOAD_BALANCERS}"),
             ),
             (
                 node.network_unavailable,
-                "NetworkUnavailable",
+                EligibilityReason::NetworkUnavailable,
                 "the Node's condition NetworkUnavailable is True".to_owned(),
             ),
             (
                 !node.is_ready && !self.has_lost_sight(),
-                "NotReady",
+                EligibilityReason::NotReady,
                 "the Node's condition Ready is not True".to_owned(),
             ),
             (
                 node.is_cordoned && !self.settings.cordoned_may_announce,
-                "Cordoned",
+                EligibilityReason::Cordoned,
                 "the Node is cordoned".to_owned(),
             ),
         ];
         let obstacle = reasons.into_iter().find(|(applies, _, _)| *applies);
         SpeakerSpec {
             eligible: obstacle.is_none(),
-            reason: obstacle.as_ref().map(|(_, reason, _)| (*reason).to_owned()),
+            reason: obstacle
+                .as_ref()
+                .map(|(_, reason, _)| reason.as_str().to_owned()),
             message: obstacle.map(|(_, _, message)| message),
         }
     }

@@ -294,33 +294,4 @@ impl Refusal {
             SharingConflict::Selector => Self::SharingSelectorDiffers { address, by },
         }
     }
-
-    /// One word for machines, as conditions and metrics have it.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::NoClusterIp => "NoClusterIP",
-            Self::NotEnoughClusterIps { .. } => "NotEnoughClusterIPs",
-            Self::NotAnAddress { .. } => "NotAnAddress",
-            Self::RepeatedFamily { .. } => "RepeatedFamily",
-            Self::FamilyMismatch { .. } => "FamilyMismatch",
-            Self::NoPools => "NoPools",
-            Self::PoolNotFound { .. } => "PoolNotFound",
-            Self::PoolNotForService { .. } => "PoolNotForService",
-            Self::PoolLacksFamily { .. } => "PoolLacksFamily",
-            Self::NoAutoAssignPool => "NoAutoAssignPool",
-            Self::NoPoolOfFamily { .. } => "NoPoolOfFamily",
-            Self::Exhausted { .. } => "Exhausted",
-            Self::AddressOutsidePools { .. } => "AddressOutsidePools",
-            Self::AddressNotInPool { .. } => "AddressNotInPool",
-            Self::AddressExcluded { .. } => "AddressExcluded",
-            Self::AddressResting { .. } => "AddressResting",
-            Self::AddressesInDifferentPools { .. } => "AddressesInDifferentPools",
-            Self::AddressInUse { .. } => "AddressInUse",
-            Self::SharingKeyDiffers { .. } => "SharingKeyDiffers",
-            Self::SharingPortConflict { .. } => "SharingPortConflict",
-            Self::SharingPolicyDiffers { .. } => "SharingPolicyDiffers",
-            Self::SharingSelectorDiffers { .. } => "SharingSelectorDiffers",
-        }
-    }
 }

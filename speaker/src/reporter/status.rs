@@ -15,21 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time}
 use k8s_openapi::jiff::Timestamp;
 
 use super::claims::Claim;
-
-/// On a Speaker: it listens on a link.
-const LISTENING: &str = "Listening";
-/// Nothing on the node can carry the announcement.
-const NO_LINK: &str = "NoLink";
-/// A link has nothing at its other end.
-const NO_CARRIER: &str = "NoCarrier";
-/// A link has no IPv6 address to announce from.
-const NO_LINK_LOCAL: &str = "NoLinkLocalAddress";
-/// The speaker cannot open its sockets on a link.
-const CANNOT_LISTEN: &str = "CannotListen";
-/// The speaker ends.
-const STOPPING: &str = "Stopping";
-/// Another station uses the address too.
-const FOREIGN_STATION: &str = "ForeignStation";
+use super::reason::{AnnouncementReason, SpeakerReason};
 
 /// What the node is like.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +29,7 @@ pub(super) struct Surroundings {
 }
 
 /// Why something cannot be announced: a reason and a sentence.
-type Problem = (&'static str, String);
+type Problem = (AnnouncementReason, String);
 
 impl Surroundings {
     /// The links on which `owned` is announced, or why it is on none.
@@ -85,20 +71,20 @@ impl Surroundings {
         let name = &link.name;
         if let Some(error) = self.closed.get(name) {
             let text = format!("{node} cannot listen on its link {name}: {error}");
-            return Some((CANNOT_LISTEN, text));
+            return Some((AnnouncementReason::CannotListen, text));
         }
         if !link.carrier {
             let text = format!(
                 "the link {name} of {node} has no carrier: check its cable and switch port"
             );
-            return Some((NO_CARRIER, text));
+            return Some((AnnouncementReason::NoCarrier, text));
         }
         if address.is_ipv6() && link.link_local.is_none() {
             let text = format!(
                 "the link {name} of {node} has no usable IPv6 link-local address to announce \
                  from: enable IPv6 on it"
             );
-            return Some((NO_LINK_LOCAL, text));
+            return Some((AnnouncementReason::NoLinkLocalAddress, text));
         }
         None
     }
@@ -119,7 +105,7 @@ fn no_link(node: &NodeName, interfaces: &Interfaces) -> Problem {
             )
         }
     };
-    (NO_LINK, text)
+    (AnnouncementReason::NoLink, text)
 }
 
 /// The status of an address that `node` owns; `old` is what it says now.
@@ -140,20 +126,26 @@ pub(super) fn owned(
         owned.previous.as_ref().map(ToString::to_string)
     };
     let places = surroundings.places(node, owned);
+    let reason = AnnouncementReason::from(owned.reason).as_str();
     let announced = match &places {
         Ok(places) => {
             let names: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
             let text = format!("{node} announces it on {}", names.join(", "));
-            condition(ANNOUNCED, true, &owned.reason.to_string(), text)
+            condition(ANNOUNCED, true, reason, text)
         }
-        Err((reason, text)) => condition(ANNOUNCED, false, reason, text.clone()),
+        Err((reason, text)) => condition(ANNOUNCED, false, reason.as_str(), text.clone()),
     };
     let foreign = claim.conflict.map(|mac| {
         let text = format!(
             "the station {mac} uses this address too: take it off that station, or exclude it \
              from the pool"
         );
-        condition(CONFLICT, true, FOREIGN_STATION, text)
+        condition(
+            CONFLICT,
+            true,
+            AnnouncementReason::ForeignStation.as_str(),
+            text,
+        )
     });
     let mut status = AnnouncementStatus {
         term: Some(term),
@@ -169,7 +161,7 @@ pub(super) fn owned(
             .clone()
             .filter(|_| goes_on)
             .or(Some(MicroTime(claim.since)));
-        status.reason = Some(owned.reason.to_string());
+        status.reason = Some(reason.to_owned());
     }
     keep_times(&mut status.conditions, &old.conditions, now);
     status
@@ -186,10 +178,11 @@ pub(super) fn released(
         ReleaseReason::Stopping => format!("the speaker of {node} has stopped"),
         _ => format!("{node} may not announce it any more, and no other node does yet"),
     };
+    let reason = AnnouncementReason::from(reason).as_str();
     let mut status = AnnouncementStatus {
         term: old.term,
         previous_node: Some(node.to_string()),
-        conditions: vec![condition(ANNOUNCED, false, &reason.to_string(), text)],
+        conditions: vec![condition(ANNOUNCED, false, reason, text)],
         ..AnnouncementStatus::default()
     };
     keep_times(&mut status.conditions, &old.conditions, now);
@@ -216,17 +209,17 @@ pub(super) fn speaker(
         .collect();
     let ready = if stopping {
         let text = format!("the speaker of {node} has stopped");
-        condition(READY, false, STOPPING, text)
+        condition(READY, false, SpeakerReason::Stopping.as_str(), text)
     } else if let Some((name, error)) = surroundings.closed.first_key_value() {
         let text = format!("{node} cannot listen on its link {name}: {error}");
-        condition(READY, false, CANNOT_LISTEN, text)
+        condition(READY, false, SpeakerReason::CannotListen.as_str(), text)
     } else if links.is_empty() {
-        let (reason, text) = no_link(node, &Interfaces::All);
-        condition(READY, false, reason, text)
+        let (_, text) = no_link(node, &Interfaces::All);
+        condition(READY, false, SpeakerReason::NoLink.as_str(), text)
     } else {
         let names: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
         let text = format!("listening on {}", names.join(", "));
-        condition(READY, true, LISTENING, text)
+        condition(READY, true, SpeakerReason::Listening.as_str(), text)
     };
     let mut status = SpeakerStatus {
         links,
