@@ -14,6 +14,7 @@
 
 mod advertisements;
 mod announcements;
+mod grace;
 mod intake;
 mod pools;
 mod schedule;
@@ -41,6 +42,7 @@ use crate::facts::{
     SliceFacts, SpeakerFacts, Target,
 };
 use crate::reason::Problem;
+use grace::Grace;
 use schedule::Schedule;
 
 /// Counters of pools and advertisements are written at most this often.
@@ -117,6 +119,7 @@ pub struct State {
     shown_by: BTreeMap<IpAddr, BTreeSet<ServiceName>>,
     /// Addresses whose Announcement somebody else created first.
     contested: BTreeSet<IpAddr>,
+    grace: Grace,
     schedule: Schedule,
     not_listed: BTreeSet<&'static str>,
 }
@@ -141,6 +144,7 @@ impl State {
             decisions: BTreeMap::new(),
             shown_by: BTreeMap::new(),
             contested: BTreeSet::new(),
+            grace: Grace::default(),
             schedule: Schedule::default(),
             not_listed: BTreeSet::from(KINDS),
         }
@@ -175,7 +179,7 @@ impl State {
         match input {
             Input::Service(event) => self.on_services(event, now),
             Input::Namespace(event) => self.on_namespaces(event, now),
-            Input::Node(event) => self.on_nodes(event),
+            Input::Node(event) => self.on_nodes(event, now),
             Input::Slice(event) => self.on_slices(event),
             Input::Pool(event) => self.on_pools(event, now),
             Input::Advertisement(event) => self.on_advertisements(event),
@@ -215,6 +219,7 @@ impl State {
         [
             self.schedule.next_deadline(),
             self.allocator.next_deadline(),
+            self.next_end_of_grace(),
         ]
         .into_iter()
         .flatten()
@@ -225,6 +230,7 @@ impl State {
     pub fn on_deadline(&mut self, now: Moment) {
         self.schedule.on_deadline(now);
         self.allocator.on_deadline(now);
+        self.end_graces(now);
         self.reconsider(now);
     }
 }

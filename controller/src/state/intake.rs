@@ -131,8 +131,9 @@ impl State {
         self.reconsider(now);
     }
 
-    pub(super) fn on_nodes(&mut self, event: Event<NodeFacts>) {
+    pub(super) fn on_nodes(&mut self, event: Event<NodeFacts>, now: Moment) {
         self.listed(&event, "nodes");
+        let had_lost_sight = self.has_lost_sight();
         let touched = absorb(
             &mut self.nodes,
             event,
@@ -148,12 +149,19 @@ impl State {
         if changed.peek().is_none() {
             return;
         }
-        for (name, _) in changed {
+        for (name, old) in changed {
+            match self.nodes.get(name) {
+                Some(node) if !node.is_ready => {
+                    if old.as_ref().is_some_and(|old| old.is_ready) {
+                        self.grace.begin(name.clone(), now);
+                    }
+                }
+                _ => self.grace.end(name),
+            }
             self.schedule.mark(Target::Speaker(name.clone()));
         }
-        // Whether a node that is not ready may announce depends on how many others are not.
-        for name in self.nodes.keys() {
-            self.schedule.mark(Target::Speaker(name.clone()));
+        if had_lost_sight {
+            self.grace.prolong(now);
         }
         self.mark_advertisements();
     }

@@ -1,12 +1,13 @@
 //! Speakers: whether each node may announce addresses.
 
+use bellwether_core::moment::Moment;
 use bellwether_core::name::NodeName;
 use bellwether_crds::label::EXCLUDE_FROM_LOAD_BALANCERS;
 use bellwether_crds::speaker::SpeakerSpec;
 
 use super::State;
 use crate::change::Change;
-use crate::facts::NodeFacts;
+use crate::facts::{NodeFacts, Target};
 use crate::reason::EligibilityReason;
 
 impl State {
@@ -42,7 +43,7 @@ impl State {
                 "the Node's condition NetworkUnavailable is True".to_owned(),
             ),
             (
-                !node.is_ready && !self.has_lost_sight(),
+                !node.is_ready && !self.grace.covers(&node.name),
                 EligibilityReason::NotReady,
                 "the Node's condition Ready is not True".to_owned(),
             ),
@@ -62,11 +63,36 @@ impl State {
         }
     }
 
-    /// Whether so few nodes are ready that it is more likely that the control plane cannot see them.
-    /// Nothing is withdrawn then: the nodes know better how they are.
-    fn has_lost_sight(&self) -> bool {
+    /// After a start: nodes that may announce and are not ready may have turned so just now.
+    pub(super) fn begin_graces(&mut self, now: Moment) {
+        for node in self.nodes.values().filter(|node| !node.is_ready) {
+            let known = self.speakers.get(&node.name);
+            if known.is_some_and(|known| known.spec.eligible) {
+                self.grace.begin(node.name.clone(), now);
+            }
+        }
+    }
+
+    /// Withdraws nodes that have been not ready for too long, unless most are.
+    pub(super) fn end_graces(&mut self, now: Moment) {
+        if self.has_lost_sight() {
+            return;
+        }
+        for node in self.grace.expire(now) {
+            self.schedule.mark(Target::Speaker(node));
+        }
+    }
+
+    /// When [`State::end_graces`] has something to do.
+    pub(super) fn next_end_of_grace(&self) -> Option<Moment> {
+        let deadline = self.grace.next_deadline()?;
+        (!self.has_lost_sight()).then_some(deadline)
+    }
+
+    /// Whether most nodes are not ready, so that it is more likely that the control plane cannot see
+    /// them. Nothing is withdrawn then: the speakers know better how the nodes are.
+    pub(super) fn has_lost_sight(&self) -> bool {
         let ready = self.nodes.values().filter(|node| node.is_ready).count();
-        let total = self.nodes.len();
-        ready == 0 || (total > 3 && ready * 3 < total)
+        ready * 2 < self.nodes.len()
     }
 }

@@ -19,10 +19,10 @@ fn numbers_say_what_becomes_of_each_address() {
     for name in ["web", "mail", "dns"] {
         world.service(name);
     }
-    world.settle_for_a_minute();
+    world.settle_for(60);
     assert_eq!(world.pool_numbers("lan"), [12, 3, 9, 0]);
     world.delete_service("web");
-    world.settle_for_a_minute();
+    world.settle_for(60);
     assert_eq!(world.pool_numbers("lan"), [12, 2, 9, 1]);
     assert_eq!(
         world.pool_reasons("lan"),

@@ -1,10 +1,8 @@
 //! The rules of placement and of what conditions say, a test each.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bellwether_core::sharing::Backend;
-use bellwether_crds::label::EXCLUDE_FROM_LOAD_BALANCERS;
 
 use super::world::{World, named};
 
@@ -122,52 +120,6 @@ fn with_policy_local_only_nodes_with_a_ready_endpoint_may_announce() {
 }
 
 #[test]
-fn what_makes_a_node_ineligible() {
-    type Change = fn(&mut crate::facts::NodeFacts);
-    let rows: [(&str, Change, Option<&str>); 5] = [
-        ("it is ready", |_| {}, None),
-        (
-            "it is not ready",
-            |node| node.is_ready = false,
-            Some("NotReady"),
-        ),
-        (
-            "its network is unavailable",
-            |node| node.network_unavailable = true,
-            Some("NetworkUnavailable"),
-        ),
-        (
-            "it is cordoned",
-            |node| node.is_cordoned = true,
-            Some("Cordoned"),
-        ),
-        (
-            "it is excluded",
-            |node| {
-                let label = (EXCLUDE_FROM_LOAD_BALANCERS.to_owned(), String::new());
-                node.labels = Arc::new(BTreeMap::from([label]));
-            },
-            Some("Excluded"),
-        ),
-    ];
-    for (sentence, change, reason) in rows {
-        let mut world = ready_world();
-        world.change_node("a", change);
-        world.settle();
-        assert_eq!(
-            world.reason_of_speaker("a").as_deref(),
-            reason,
-            "{sentence}"
-        );
-        assert_eq!(
-            world.reason_of_speaker("b"),
-            None,
-            "{sentence}: the other node"
-        );
-    }
-}
-
-#[test]
 fn the_word_of_a_node_that_may_not_announce_any_more_does_not_count() {
     let mut world = ready_world();
     world.service("web");
@@ -181,17 +133,6 @@ fn the_word_of_a_node_that_may_not_announce_any_more_does_not_count() {
     world.announce_all("b");
     world.settle();
     assert_eq!(world.conditions("web"), ["Allocated", "Announced"]);
-}
-
-#[test]
-fn when_no_node_is_ready_the_control_plane_has_lost_sight_and_nothing_is_withdrawn() {
-    let mut world = ready_world();
-    world.change_node("a", |node| node.is_ready = false);
-    world.change_node("b", |node| node.is_ready = false);
-    world.settle();
-    for node in ["a", "b"] {
-        assert_eq!(world.reason_of_speaker(node), None, "{node}");
-    }
 }
 
 #[test]

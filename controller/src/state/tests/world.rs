@@ -29,6 +29,7 @@ use crate::state::{Input, Settings, State};
 /// One controller at a server.
 pub(super) struct World {
     pub(super) server: Rc<RefCell<Server>>,
+    pub(super) settings: Settings,
     pub(super) state: State,
     pub(super) now: Moment,
     pub(super) events: Vec<String>,
@@ -55,6 +56,7 @@ impl World {
     fn at(server: Rc<RefCell<Server>>) -> Self {
         let mut world = Self {
             server,
+            settings: Settings::default(),
             state: State::new(Settings::default(), 1),
             now: Moment::ORIGIN,
             events: Vec::new(),
@@ -71,7 +73,7 @@ impl World {
 
     /// The controller starts anew.
     pub(super) fn restart(&mut self) {
-        self.state = State::new(Settings::default(), 2);
+        self.state = State::new(self.settings.clone(), 2);
         self.list_everything();
     }
 
@@ -265,9 +267,12 @@ impl World {
         self.settle_by(last, Duration::MAX)
     }
 
-    /// The same, but leaves undone what is put off for more than a minute.
-    pub(super) fn settle_for_a_minute(&mut self) -> Vec<String> {
-        self.settle_by("nothing is called so", Duration::from_mins(1))
+    /// Lets so many seconds pass, and returns what is written meanwhile.
+    pub(super) fn settle_for(&mut self, seconds: u64) -> Vec<String> {
+        let end = self.now + Duration::from_secs(seconds);
+        let written = self.settle_by("nothing is called so", Duration::from_secs(seconds));
+        self.now = end;
+        written
     }
 
     fn settle_by(&mut self, last: &str, patience: Duration) -> Vec<String> {
