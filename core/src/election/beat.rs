@@ -304,7 +304,7 @@ impl Election {
             .peer(&beacon.sender)
             .is_some_and(|peer| peer.proven && peer.session == beacon.session);
         for &(address, term) in &changes.released {
-            self.hear_release(address, term);
+            self.hear_release(address, beacon.session, term);
         }
         if proven && !beacon.flags.deaf && matches!(channel, Channel::Link(_)) {
             for &relayed in &changes.relayed {

@@ -41,8 +41,8 @@ pub(super) struct Contest {
     pub(super) contested_since: Option<Moment>,
     pub(super) announced_again: Option<Moment>,
     pub(super) announce_at: Option<Moment>,
-    /// The term of the claim whose end was heard of last.
-    pub(super) given_up: Option<Term>,
+    /// Whose claim ended that was heard of last, and its term.
+    pub(super) given_up: Option<(Session, Term)>,
     pub(super) defended: Option<Moment>,
     pub(super) damping: Damping,
     pub(super) look_at: Option<Moment>,

@@ -124,14 +124,14 @@ impl Election {
 
     /// Somebody has given up a claim. Whoever has given in may have announced the address last, so
     /// its owner has to do so once more (R13).
-    pub(super) fn hear_release(&mut self, address: IpAddr, term: Term) {
+    pub(super) fn hear_release(&mut self, address: IpAddr, from: Session, term: Term) {
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
         };
         contest.highest = contest.highest.max(term);
         // Each release is said several times.
-        if contest.own.is_some() && contest.given_up != Some(term) {
-            contest.given_up = Some(term);
+        if contest.own.is_some() && contest.given_up != Some((from, term)) {
+            contest.given_up = Some((from, term));
             self.insist(address);
         }
     }

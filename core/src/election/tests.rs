@@ -226,6 +226,31 @@ fn r13_a_higher_claim_is_yielded_to_and_a_lower_one_is_answered() {
 }
 
 #[test]
+fn r13_after_each_that_gives_in_the_owner_has_the_last_word() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(1_000, Some(&[]));
+    world.decisions();
+    let release = entry(0, Standing::Released);
+    world.hear(&[release]);
+    world.pass(200, Some(&[]));
+    // Each release is said several times.
+    world.hear(&[release]);
+    world.pass(200, Some(&[]));
+    assert_eq!(world.decisions(), ["announce"]);
+    // Another had claimed with the same term.
+    let mut beacon = world.beacon(&[release]);
+    beacon.sender = "c".into();
+    beacon.session = Session(3);
+    let at = Moment::from_millis(world.now);
+    world.tell(Input::Beacon {
+        channel: A,
+        beacon,
+        at,
+    });
+    assert_eq!(world.decisions(), ["announce"]);
+}
+
+#[test]
 fn what_is_offered_is_taken_at_once() {
     let mut world = World::new(&["a", "b"]);
     world.pass(2_000, Some(&[own(3)]));
