@@ -97,7 +97,7 @@ impl Applier {
                 let api: Api<Service> = Api::namespaced(self.client.clone(), &service.namespace);
                 let written = apply_status(&api, &service.name, patch).await?;
                 if let Some(note) = event {
-                    self.publish(note, &written).await;
+                    self.publish(note, &written.object_ref(&())).await;
                 }
                 Ok(Written::Service(Box::new(written.into())))
             }
@@ -111,6 +111,24 @@ impl Applier {
                 let request = api.patch_status(&service.name, &params, &patch);
                 let written = with_timeout(TIMEOUT, request).await?;
                 Ok(Written::Service(Box::new(written.into())))
+            }
+            Change::Tell {
+                service,
+                uid,
+                notes,
+            } => {
+                let reference = ObjectReference {
+                    api_version: Some("v1".to_owned()),
+                    kind: Some("Service".to_owned()),
+                    namespace: Some(service.namespace.to_string()),
+                    name: Some(service.name.to_string()),
+                    uid: Some(uid),
+                    ..ObjectReference::default()
+                };
+                for note in notes {
+                    self.publish(note, &reference).await;
+                }
+                Ok(Written::Told)
             }
             Change::PoolStatus { pool, status } => {
                 let api: Api<IPAddressPool> = Api::all(self.client.clone());
@@ -168,7 +186,7 @@ impl Applier {
     }
 
     /// An event that cannot be written is no reason to stop: the condition says the same.
-    async fn publish(&self, note: Note, service: &Service) {
+    async fn publish(&self, note: Note, service: &ObjectReference) {
         let type_ = if note.is_warning {
             EventType::Warning
         } else {
@@ -178,11 +196,10 @@ impl Applier {
             type_,
             reason: note.reason,
             note: Some(note.message),
-            action: "Allocate".to_owned(),
+            action: note.action.to_owned(),
             secondary: None,
         };
-        let reference: ObjectReference = service.object_ref(&());
-        let published = with_timeout(TIMEOUT, self.recorder.publish(&event, &reference)).await;
+        let published = with_timeout(TIMEOUT, self.recorder.publish(&event, service)).await;
         if let Err(error) = published {
             tracing::warn!(%error, "an event could not be written");
         }

@@ -55,6 +55,15 @@ pub enum Change {
         /// The version that this was decided on.
         version: Version,
     },
+    /// What to tell whoever describes a Service, and nothing else.
+    Tell {
+        /// The Service.
+        service: ServiceName,
+        /// Its uid.
+        uid: String,
+        /// What to tell, in this order.
+        notes: Vec<Note>,
+    },
     /// What a pool shows.
     PoolStatus {
         /// The pool.
@@ -90,6 +99,8 @@ pub enum Change {
 /// An event on a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
+    /// What the controller was at: `Allocate` or `Announce`.
+    pub action: &'static str,
     /// Whether something is wrong.
     pub is_warning: bool,
     /// Why, in one word.
@@ -113,6 +124,8 @@ pub enum Written {
     Speaker(SpeakerFacts),
     /// It is gone, or on its way.
     Deleted,
+    /// It has been said.
+    Told,
 }
 
 /// A condition to be written.

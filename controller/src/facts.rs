@@ -17,7 +17,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, ObjectMeta};
 
 pub use advertisement::AdvertisementFacts;
-pub use announcement::AnnouncementFacts;
+pub use announcement::{AnnouncementFacts, ClaimFacts};
 pub use endpoints::SliceFacts;
 pub use node::NodeFacts;
 pub use pool::PoolFacts;
@@ -150,4 +150,6 @@ pub enum Target {
     Service(bellwether_core::name::ServiceName),
     /// A pool's status.
     Pool(PoolName),
+    /// The events of a Service's addresses that have moved.
+    Moves(bellwether_core::name::ServiceName),
 }

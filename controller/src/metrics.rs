@@ -88,5 +88,6 @@ pub const fn kind(target: &Target) -> &'static str {
         Target::Announcement(_) => "Announcement",
         Target::Service(_) => "Service",
         Target::Pool(_) => "IPAddressPool",
+        Target::Moves(_) => "Event",
     }
 }

@@ -16,6 +16,7 @@ mod advertisements;
 mod announcements;
 mod grace;
 mod intake;
+mod moves;
 mod pools;
 mod schedule;
 mod services;
@@ -36,7 +37,7 @@ use bellwether_daemon::call::CallError;
 use bellwether_daemon::watch::Event;
 use k8s_openapi::jiff::Timestamp;
 
-use crate::change::{Change, Written};
+use crate::change::{Change, Note, Written};
 use crate::facts::{
     AdvertisementFacts, AnnouncementFacts, NamespaceFacts, NodeFacts, PoolFacts, ServiceFacts,
     SliceFacts, SpeakerFacts, Target,
@@ -120,6 +121,8 @@ pub struct State {
     /// Addresses whose Announcement somebody else created first.
     contested: BTreeSet<IpAddr>,
     grace: Grace,
+    /// What is still to be told of addresses that have moved.
+    moves: BTreeMap<ServiceName, Vec<Note>>,
     schedule: Schedule,
     not_listed: BTreeSet<&'static str>,
 }
@@ -145,6 +148,7 @@ impl State {
             shown_by: BTreeMap::new(),
             contested: BTreeSet::new(),
             grace: Grace::default(),
+            moves: BTreeMap::new(),
             schedule: Schedule::default(),
             not_listed: BTreeSet::from(KINDS),
         }
@@ -204,6 +208,7 @@ impl State {
                 Target::Announcement(address) => self.announcement_change(*address),
                 Target::Service(service) => self.service_change(service, wall),
                 Target::Pool(pool) => self.pool_change(pool, wall),
+                Target::Moves(service) => self.moves_change(service),
             };
             if let Some(change) = change {
                 self.schedule.begin(target.clone());

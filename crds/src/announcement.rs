@@ -105,6 +105,11 @@ pub struct AnnouncementStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_node: Option<String>,
 
+    /// How long it had to be without an owner, in milliseconds: from the last beacon of the node
+    /// before to the claim of this one; 0 where it was handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover_milliseconds: Option<i64>,
+
     /// Why the node announces it, in one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -18,6 +18,21 @@ pub struct AnnouncementFacts {
     pub spec: AnnouncementSpec,
     /// The node that announces it, as its speaker says.
     pub node: Option<NodeName>,
+    /// How it came to that node.
+    pub claim: ClaimFacts,
+}
+
+/// How an address came to the node that announces it, as its speaker says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClaimFacts {
+    /// The term of its claim.
+    pub term: Option<i64>,
+    /// The node that announced it before.
+    pub previous: Option<NodeName>,
+    /// Why, in one word.
+    pub reason: Option<String>,
+    /// How long it was without an owner, in milliseconds.
+    pub takeover: Option<i64>,
 }
 
 impl AnnouncementFacts {
@@ -43,14 +58,18 @@ impl AnnouncementFacts {
 
 impl From<Announcement> for AnnouncementFacts {
     fn from(object: Announcement) -> Self {
+        let status = object.status.unwrap_or_default();
         Self {
             version: Version::of(&object.metadata),
             name: object.metadata.name.unwrap_or_default(),
             spec: object.spec,
-            node: object
-                .status
-                .and_then(|status| status.node)
-                .map(NodeName::from),
+            node: status.node.map(NodeName::from),
+            claim: ClaimFacts {
+                term: status.term,
+                previous: status.previous_node.map(NodeName::from),
+                reason: status.reason,
+                takeover: status.takeover_milliseconds,
+            },
         }
     }
 }

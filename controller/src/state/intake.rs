@@ -283,6 +283,9 @@ impl State {
                 self.yield_to_creator(address, now);
             }
             self.mark_announcement(address);
+            if let Some(old) = &old {
+                self.note_move(address, old);
+            }
             let services = old.iter().flat_map(AnnouncementFacts::services);
             for service in services {
                 self.schedule.mark(Target::Service(service));
@@ -351,7 +354,7 @@ impl State {
                 self.speakers.remove(&node);
                 self.schedule.mark(Target::Speaker(node));
             }
-            (Written::Deleted, _) => {}
+            (Written::Deleted | Written::Told, _) => {}
         }
     }
 }

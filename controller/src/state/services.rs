@@ -283,6 +283,7 @@ impl State {
             ingress: Some(addresses),
             conditions,
             event: says_anew.then(|| Note {
+                action: "Allocate",
                 is_warning: !allocated.0,
                 reason: allocated.1.to_owned(),
                 message: allocated.2,

@@ -125,6 +125,12 @@ pub(super) fn owned(
     } else {
         owned.previous.as_ref().map(ToString::to_string)
     };
+    let takeover_milliseconds = if goes_on {
+        old.takeover_milliseconds
+    } else {
+        let milliseconds = owned.takeover.map(|takeover| takeover.as_millis());
+        milliseconds.and_then(|milliseconds| i64::try_from(milliseconds).ok())
+    };
     let places = surroundings.places(node, owned);
     let reason = AnnouncementReason::from(owned.reason).as_str();
     let announced = match &places {
@@ -150,6 +156,7 @@ pub(super) fn owned(
     let mut status = AnnouncementStatus {
         term: Some(term),
         previous_node,
+        takeover_milliseconds,
         conditions: [Some(announced), foreign].into_iter().flatten().collect(),
         ..AnnouncementStatus::default()
     };

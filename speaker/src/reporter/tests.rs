@@ -41,7 +41,7 @@ fn owned(address: IpAddr, term: u64) -> Owned {
         term: Term(term),
         previous: Some("b".into()),
         reason: OwnReason::Unclaimed,
-        takeover: None,
+        takeover: Some(Duration::from_millis(212)),
     }
 }
 
@@ -247,6 +247,7 @@ fn an_address_that_is_owned_is_reported_once() {
     assert_eq!(status.interfaces[0].mac, "02:00:00:00:00:0a");
     assert_eq!(status.term, Some(3));
     assert_eq!(status.previous_node.as_deref(), Some("b"));
+    assert_eq!(status.takeover_milliseconds, Some(212));
     assert_eq!(status.reason.as_deref(), Some("Unclaimed"));
     assert!(status.since.is_some());
     assert_eq!(

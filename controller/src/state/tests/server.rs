@@ -10,8 +10,8 @@ use bellwether_daemon::call::CallError;
 
 use crate::change::{Change, Written};
 use crate::facts::{
-    AdvertisementFacts, AnnouncementFacts, ConditionFacts, NodeFacts, PoolFacts, ServiceFacts,
-    SliceFacts, SpeakerFacts, Target, Version,
+    AdvertisementFacts, AnnouncementFacts, ClaimFacts, ConditionFacts, NodeFacts, PoolFacts,
+    ServiceFacts, SliceFacts, SpeakerFacts, Target, Version,
 };
 
 /// What the API server holds.
@@ -55,6 +55,7 @@ impl Server {
                     version: self.version(&spec.address.to_string()),
                     spec,
                     node: None,
+                    claim: ClaimFacts::default(),
                 };
                 self.announcements.insert(facts.spec.address, facts.clone());
                 Ok(Written::Announcement(facts))
@@ -78,6 +79,10 @@ impl Server {
             }
             change @ (Change::ServiceStatus { .. } | Change::RemoveReallocate { .. }) => {
                 self.write_service(change, events)
+            }
+            Change::Tell { notes, .. } => {
+                events.extend(notes.into_iter().map(|note| note.message));
+                Ok(Written::Told)
             }
             Change::PoolStatus { pool, status } => {
                 let new = self.version(pool.as_str());

@@ -22,7 +22,8 @@ use super::server::Server;
 use crate::facts::advertisement::Rules;
 use crate::facts::service::Wish;
 use crate::facts::{
-    AdvertisementFacts, NamespaceFacts, NodeFacts, PoolFacts, ServiceFacts, SliceFacts, Version,
+    AdvertisementFacts, ClaimFacts, NamespaceFacts, NodeFacts, PoolFacts, ServiceFacts, SliceFacts,
+    Version,
 };
 use crate::state::{Input, Settings, State};
 
@@ -255,6 +256,14 @@ impl World {
             drop(server);
             self.handle(Input::Announcement(Event::Applied(facts)));
         }
+    }
+
+    /// The speaker of `node` says that it announces every address from now on, with that claim.
+    pub(super) fn claim_all(&mut self, node: &str, claim: &ClaimFacts) {
+        for facts in self.server.borrow_mut().announcements.values_mut() {
+            facts.claim = claim.clone();
+        }
+        self.announce_all(node);
     }
 
     /// Writes until there is nothing more to write, and returns what was written.

@@ -1,0 +1,74 @@
+//! Events: each move of an address from one node to another is told once on its Services.
+
+use std::net::IpAddr;
+
+use bellwether_core::name::ServiceName;
+
+use super::State;
+use crate::change::{Change, Note};
+use crate::facts::{AnnouncementFacts, Target};
+
+/// The most moves of one Service that wait to be told: an API server that is away meanwhile must not
+/// fill the memory.
+const MOST: usize = 16;
+
+impl State {
+    /// An Announcement has changed, and was `old` before. What a list says anew after a restart is
+    /// no move: there is no old then.
+    pub(super) fn note_move(&mut self, address: IpAddr, old: &AnnouncementFacts) {
+        let Some(new) = self.announcements.get(&address) else {
+            return;
+        };
+        if new.claim.term <= old.claim.term {
+            return;
+        }
+        let Some(note) = told(address, new) else {
+            return;
+        };
+        let services: Vec<ServiceName> = new.services().collect();
+        for service in services {
+            let waiting = self.moves.entry(service.clone()).or_default();
+            if waiting.len() == MOST {
+                waiting.remove(0);
+            }
+            waiting.push(note.clone());
+            self.schedule.mark(Target::Moves(service));
+        }
+    }
+
+    /// What is to be told of a Service's addresses.
+    pub(super) fn moves_change(&mut self, service: &ServiceName) -> Option<Change> {
+        let notes = self.moves.remove(service)?;
+        let facts = self.services.get(service)?;
+        Some(Change::Tell {
+            service: service.clone(),
+            uid: facts.version.uid.to_string(),
+            notes,
+        })
+    }
+}
+
+/// The move in words; none, if the address was on no other node before.
+fn told(address: IpAddr, now: &AnnouncementFacts) -> Option<Note> {
+    let node = now.node.as_ref()?;
+    let claim = &now.claim;
+    let before = claim.previous.as_ref().filter(|before| *before != node)?;
+    let why = match claim.reason.as_deref() {
+        Some("HandedOver") => format!("{before} has handed it over, without a gap"),
+        Some("OwnerSilent") => match claim.takeover {
+            Some(takeover) => {
+                format!("the speaker of {before} had been silent for {takeover} ms")
+            }
+            None => format!("the speaker of {before} had fallen silent"),
+        },
+        Some("OwnerDeaf") => format!("{before} hears nothing on its links"),
+        Some("OwnerReleased") => format!("{before} has released it"),
+        _ => format!("nobody announced it after {before}"),
+    };
+    Some(Note {
+        action: "Announce",
+        is_warning: false,
+        reason: "Moved".to_owned(),
+        message: format!("{address} has moved from {before} to {node}: {why}"),
+    })
+}

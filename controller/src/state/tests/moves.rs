@@ -1,0 +1,80 @@
+//! What a Service's events say of addresses that have moved.
+
+use super::world::World;
+use crate::facts::ClaimFacts;
+
+fn claim(term: i64, previous: Option<&str>, reason: &str, takeover: Option<i64>) -> ClaimFacts {
+    ClaimFacts {
+        term: Some(term),
+        previous: previous.map(Into::into),
+        reason: Some(reason.to_owned()),
+        takeover,
+    }
+}
+
+/// A Service whose address node `a` announces with term 1.
+fn announced() -> World {
+    let mut world = World::new();
+    world.pool("main", &["192.0.2.10-192.0.2.10"]);
+    world.advertise("all");
+    world.node("a");
+    world.node("b");
+    world.service("web");
+    world.settle();
+    world.claim_all("a", &claim(1, None, "Unclaimed", None));
+    world.settle();
+    world.events.clear();
+    world
+}
+
+#[test]
+fn each_move_is_told_once_with_its_reason() {
+    for (reason, takeover, why) in [
+        ("HandedOver", Some(0), "a has handed it over, without a gap"),
+        (
+            "OwnerSilent",
+            Some(212),
+            "the speaker of a had been silent for 212 ms",
+        ),
+        ("OwnerDeaf", None, "a hears nothing on its links"),
+        ("OwnerReleased", None, "a has released it"),
+        ("Unclaimed", None, "nobody announced it after a"),
+    ] {
+        let mut world = announced();
+        world.claim_all("b", &claim(2, Some("a"), reason, takeover));
+        world.settle();
+        let told = format!("192.0.2.10 has moved from a to b: {why}");
+        assert_eq!(world.events, [told], "{reason}");
+        world.list_everything();
+        world.settle();
+        assert_eq!(world.events.len(), 1, "a list says nothing new");
+    }
+}
+
+#[test]
+fn what_is_no_move_is_not_told() {
+    let mut world = announced();
+    world.claim_all("a", &claim(1, None, "Unclaimed", None));
+    world.claim_all("a", &claim(2, Some("a"), "OwnerReleased", None));
+    world.settle();
+    assert_eq!(world.events, Vec::<String>::new());
+    world.restart();
+    world.list_everything();
+    world.settle();
+    assert_eq!(world.events, Vec::<String>::new());
+}
+
+#[test]
+fn of_many_moves_the_last_are_told() {
+    let mut world = announced();
+    for term in 2..40 {
+        let (node, before) = if term % 2 == 0 {
+            ("b", "a")
+        } else {
+            ("a", "b")
+        };
+        world.claim_all(node, &claim(term, Some(before), "OwnerReleased", None));
+    }
+    world.settle();
+    assert_eq!(world.events.len(), 16);
+}
