@@ -21,6 +21,12 @@ pub const EXHAUSTED: &str = "Exhausted";
 /// On a pool: Services have addresses from it that it does not give any more.
 pub const HAS_STRAYS: &str = "HasStrays";
 
+/// On a Speaker: other speakers are heard, but their beacons never came on a link.
+pub const LINK_UNPROVEN: &str = "LinkUnproven";
+
+/// On a Speaker: other speakers live, but their beacons do not come on a link any more.
+pub const BEACON_PATH_DEGRADED: &str = "BeaconPathDegraded";
+
 /// On an Announcement: whether a node announces the address.
 pub const ANNOUNCED: &str = "Announced";
 

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bellwether_crds::condition::SERVICE_ANNOUNCED;
+use bellwether_core::frame::beacon;
+use bellwether_crds::condition::{BEACON_PATH_DEGRADED, SERVICE_ANNOUNCED};
 use bellwether_e2e::cluster::{LAN_POOL, MOMENT, WEB, load_balancer, node_of};
-use bellwether_e2e::fault::{Fault, Network};
+use bellwether_e2e::fault::{EtherType, Fault, Network};
 use bellwether_e2e::lab::wait_for;
 use bellwether_e2e::{Lab, Result};
 
@@ -144,5 +145,44 @@ async fn a_new_mac_address_is_announced_at_once() -> Result<()> {
         },
     )
     .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_network_that_drops_beacons_moves_nothing_and_is_named() -> Result<()> {
+    let lab = lab_with_web("3").await?;
+    lab.apply(&load_balancer("web", "", "")).await?;
+    let address = lab.wait_addresses("web", 1).await?[0];
+    let owner = lab.wait_announcer(address, None, MOMENT).await?;
+    let said = async |status: &'static str, part: &str| {
+        let what = format!("{BEACON_PATH_DEGRADED} {status} {part:?} on every Speaker");
+        wait_for(&what, MOMENT, async || {
+            for node in ["node-a", "node-b", "node-c"] {
+                let speaker = lab.speaker(node).await.map_err(|error| error.to_string())?;
+                let conditions = speaker.status.unwrap_or_default().conditions;
+                let found = conditions
+                    .into_iter()
+                    .find(|condition| condition.type_ == BEACON_PATH_DEGRADED)
+                    .ok_or_else(|| format!("{node} has none"))?;
+                if found.status != status || (node != owner && !found.message.contains(part)) {
+                    return Err(format!("{node}: {found:?}"));
+                }
+            }
+            Ok(())
+        })
+        .await
+    };
+    said("False", "").await?;
+    let ether_type = EtherType(beacon::ETHER_TYPE);
+    lab.fault(&owner, Fault::Filter { ether_type }).await?;
+    said("True", &owner).await?;
+    assert_eq!(lab.wait_announcer(address, None, MOMENT).await?, owner);
+    assert_eq!(
+        lab.who_has(address).await?,
+        Some(lab.topology().host(&owner)?.mac())
+    );
+    lab.fault(&owner, Fault::Heal).await?;
+    said("False", "").await?;
+    assert_eq!(lab.wait_announcer(address, None, MOMENT).await?, owner);
     Ok(())
 }

@@ -406,7 +406,10 @@ impl<'a> World<'a> {
                 self.api[address].move_to = None;
                 self.publish(address, 0);
             }
-            Fault::Stranger(address) => self.api[address].stranger = false,
+            Fault::Stranger(address) => {
+                let another = self.faults().any(|other| other == fault);
+                self.api[address].stranger = another;
+            }
             _ => {}
         }
     }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::contacts::Contacts;
 use crate::facts::{AdvertisementFacts, AnnouncementFacts, SpeakerFacts};
-use crate::l2::{Inbox, Report};
+use crate::l2::{Inbox, Paths, Report};
 use crate::metrics::Metrics;
 use crate::reporter::{self, Now, Reporter, Target, Written};
 use crate::view::View;
@@ -235,6 +235,12 @@ impl Desk {
             }
             Report::Release { address, reason } => {
                 tracing::info!(%address, %reason, "not announcing any more");
+            }
+            Report::Paths(paths) if *paths == Paths::default() => {
+                tracing::info!("the beacons of all speakers that are heard come on links");
+            }
+            Report::Paths(paths) => {
+                tracing::warn!(?paths, "beacons do not come in as they should");
             }
             Report::Closed(closed) | Report::All { closed, .. } => match closed.iter().next() {
                 None => self.checks.sockets.set_ok(),

@@ -51,10 +51,12 @@ use crate::socket::control_space;
 
 mod datagrams;
 mod party;
+mod paths;
 mod poller;
 mod report;
 mod sockets;
 
+pub use paths::Paths;
 pub use report::Report;
 
 use datagrams::Datagrams;
@@ -367,6 +369,7 @@ impl L2 {
             self.look_at = now + LOOK;
             let snapshot = Arc::new(self.election.snapshot());
             self.count_peers(&snapshot);
+            self.reports.paths(Paths::of(&snapshot, &self.links));
             self.snapshots.send_replace(Some(snapshot));
         }
     }

@@ -171,9 +171,18 @@ impl Reporter {
                 self.surroundings.closed = closed;
                 self.compare_all();
             }
-            Report::All { owned, closed } => {
+            Report::Paths(paths) => {
+                self.surroundings.paths = Some(paths);
+                self.stale.insert(Target::Speaker);
+            }
+            Report::All {
+                owned,
+                closed,
+                paths,
+            } => {
                 self.claims.replace(owned, now.time, now.moment);
                 self.surroundings.closed = closed;
+                self.surroundings.paths = paths;
                 self.compare_all();
             }
         }

@@ -12,6 +12,8 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::paths::Paths;
+
 /// How often a foreign claim of one address is reported at most.
 const FOREIGN_CLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -31,12 +33,16 @@ pub enum Report {
     Foreign(ForeignClaim),
     /// The links on which the thread cannot listen, and why; all of them.
     Closed(BTreeMap<LinkName, String>),
+    /// What is wrong with the ways of beacons; all of it.
+    Paths(Paths),
     /// All that the node owns and all links that are closed: reports were dropped before.
     All {
         /// What it owns.
         owned: Vec<Owned>,
         /// The links on which it cannot listen, and why.
         closed: BTreeMap<LinkName, String>,
+        /// What is wrong with the ways of beacons, if that was reported before.
+        paths: Option<Paths>,
     },
 }
 
@@ -49,6 +55,8 @@ pub(super) struct Reports {
     behind: bool,
     /// The links that are closed, as reported last.
     closed: BTreeMap<LinkName, String>,
+    /// What was wrong with the ways of beacons when they were looked at last, and as reported last.
+    paths: [Option<Paths>; 2],
     foreign_claims: HashMap<IpAddr, Moment>,
 }
 
@@ -59,6 +67,7 @@ impl Reports {
             dropped,
             behind: false,
             closed: BTreeMap::new(),
+            paths: [None, None],
             foreign_claims: HashMap::new(),
         }
     }
@@ -77,6 +86,17 @@ impl Reports {
         if closed != self.closed {
             self.closed.clone_from(&closed);
             self.send(Report::Closed(closed));
+        }
+    }
+
+    /// Reports what is wrong with the ways of beacons, if it is the second time in a row that it is
+    /// so, and was not reported already: a few lost frames are no news.
+    pub(super) fn paths(&mut self, paths: Paths) {
+        let [seen, said] = &mut self.paths;
+        let stands = seen.replace(paths.clone()).as_ref() == Some(&paths);
+        if stands && said.as_ref() != Some(&paths) {
+            *said = Some(paths.clone());
+            self.send(Report::Paths(paths));
         }
     }
 
@@ -101,6 +121,7 @@ impl Reports {
             room.send(Report::All {
                 owned: owned(),
                 closed: self.closed.clone(),
+                paths: self.paths[1].clone(),
             });
             self.behind = false;
         }
@@ -145,6 +166,7 @@ mod tests {
         let all = Report::All {
             owned: Vec::new(),
             closed: BTreeMap::new(),
+            paths: None,
         };
         assert_eq!(receiver.try_recv(), Ok(all));
         reports.catch_up(Vec::new);
@@ -164,6 +186,30 @@ mod tests {
         }
         let count = std::iter::from_fn(|| receiver.try_recv().ok()).count();
         assert_eq!(count, 2);
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_ways_of_beacons_is_reported_when_it_stands() {
+        let (sender, mut receiver) = mpsc::channel(8);
+        let mut reports = Reports::new(sender, Counter::default());
+        let bad = Paths {
+            unproven: ["b".into()].into_iter().collect(),
+            ..Paths::default()
+        };
+        let good = Paths::default;
+        for paths in [
+            good(),
+            good(),
+            bad.clone(),
+            good(),
+            bad.clone(),
+            bad.clone(),
+        ] {
+            reports.paths(paths);
+        }
+        reports.paths(bad.clone());
+        let reported: Vec<Report> = std::iter::from_fn(|| receiver.try_recv().ok()).collect();
+        assert_eq!(reported, [Report::Paths(good()), Report::Paths(bad)]);
     }
 
     #[test]

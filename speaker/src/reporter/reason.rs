@@ -55,6 +55,18 @@ bellwether_core::reasons! {
     }
 }
 
+bellwether_core::reasons! {
+    /// Reasons of the conditions `LinkUnproven` and `BeaconPathDegraded` of a Speaker.
+    pub enum PathReason {
+        /// The beacons of other speakers come in as they should.
+        BeaconsHeard,
+        /// The beacons of a speaker never came on a link.
+        NeverHeard,
+        /// The beacons of a speaker do not come any more on a link.
+        BeaconsLost,
+    }
+}
+
 impl From<OwnReason> for AnnouncementReason {
     fn from(reason: OwnReason) -> Self {
         match reason {
@@ -98,5 +110,8 @@ mod tests {
         assert_eq!(entries(GUIDE, "Announcement"), words);
         let words: Vec<&str> = SpeakerReason::ALL.iter().map(|it| it.as_str()).collect();
         assert_eq!(entries(GUIDE, "Speaker: Ready"), words);
+        let words: Vec<&str> = PathReason::ALL.iter().map(|it| it.as_str()).collect();
+        let chapter = "Speaker: LinkUnproven and BeaconPathDegraded";
+        assert_eq!(entries(GUIDE, chapter), words);
     }
 }

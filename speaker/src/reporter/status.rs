@@ -8,14 +8,15 @@ use bellwether_core::link::{Link, Links};
 use bellwether_core::name::{LinkName, NodeName};
 use bellwether_core::placement::Interfaces;
 use bellwether_crds::announcement::{AnnouncedInterface, AnnouncementStatus};
-use bellwether_crds::condition::{ANNOUNCED, CONFLICT, READY};
+use bellwether_crds::condition::{ANNOUNCED, BEACON_PATH_DEGRADED, CONFLICT, LINK_UNPROVEN, READY};
 use bellwether_crds::speaker::{SpeakerLink, SpeakerStatus};
 use bellwether_daemon::VERSION;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::claims::Claim;
-use super::reason::{AnnouncementReason, SpeakerReason};
+use super::reason::{AnnouncementReason, PathReason, SpeakerReason};
+use crate::l2::Paths;
 
 /// What the node is like.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub(super) struct Surroundings {
     pub links: Links,
     /// Those on which the speaker cannot listen, and why.
     pub closed: BTreeMap<LinkName, String>,
+    /// What is wrong with the ways of beacons, once that is known.
+    pub paths: Option<Paths>,
     /// The node's addresses as its operator gives them; if there are none, those of the links count.
     pub given: Vec<IpAddr>,
 }
@@ -233,10 +236,51 @@ pub(super) fn speaker(
         addresses: surroundings.addresses(),
         session: None,
         version: Some(VERSION.to_owned()),
-        conditions: vec![ready],
+        conditions: std::iter::once(ready)
+            .chain(surroundings.paths.iter().flat_map(path_conditions))
+            .collect(),
     };
     keep_times(&mut status.conditions, &old.conditions, now);
     status
+}
+
+/// What is said of the ways of beacons.
+fn path_conditions(paths: &Paths) -> [Condition; 2] {
+    let unproven: Vec<&str> = paths.unproven.iter().map(NodeName::as_str).collect();
+    let unproven = if unproven.is_empty() {
+        let text = "beacons come on a link from every speaker that is heard".to_owned();
+        condition(
+            LINK_UNPROVEN,
+            false,
+            PathReason::BeaconsHeard.as_str(),
+            text,
+        )
+    } else {
+        let text = format!(
+            "beacons of {} have never come on a link, only datagrams, by which it is noticed that \
+             they fail: if they are in the same network, let EtherType 0x88b5 pass",
+            unproven.join(", ")
+        );
+        condition(LINK_UNPROVEN, true, PathReason::NeverHeard.as_str(), text)
+    };
+    let degraded: Vec<String> = paths
+        .degraded
+        .iter()
+        .map(|(node, link)| format!("{node} on {link}"))
+        .collect();
+    let kind = BEACON_PATH_DEGRADED;
+    let degraded = if degraded.is_empty() {
+        let text = "no speaker that lives is unheard on a link".to_owned();
+        condition(kind, false, PathReason::BeaconsHeard.as_str(), text)
+    } else {
+        let text = format!(
+            "beacons do not come any more from {}, though they live: look at what filters \
+             EtherType 0x88b5 between them and this node",
+            degraded.join(", ")
+        );
+        condition(kind, true, PathReason::BeaconsLost.as_str(), text)
+    };
+    [unproven, degraded]
 }
 
 fn condition(kind: &str, holds: bool, reason: &str, message: String) -> Condition {

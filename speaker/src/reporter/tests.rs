@@ -10,6 +10,7 @@ use bellwether_daemon::watch::Key;
 use proptest::prelude::*;
 
 use super::*;
+use crate::l2::Paths;
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
 const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 11));
@@ -516,6 +517,37 @@ fn a_conflict_is_named_until_it_is_over() {
 }
 
 #[test]
+fn the_speaker_tells_how_beacons_come_in() {
+    let mut world = World::at_rest();
+    let mut told = |paths: Paths| {
+        world.tell(Input::Report(Report::Paths(paths)));
+        world.pass(Duration::from_secs(5));
+        let conditions = &world.speaker.as_ref().expect("a Speaker").conditions;
+        let said = conditions.iter().skip(1);
+        said.map(|one| format!("{} {} {}", one.type_, one.status, one.reason))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(Paths::default()),
+        [
+            "LinkUnproven False BeaconsHeard",
+            "BeaconPathDegraded False BeaconsHeard"
+        ]
+    );
+    let bad = Paths {
+        unproven: ["b".into()].into_iter().collect(),
+        degraded: [("c".into(), "eth0".into())].into_iter().collect(),
+    };
+    assert_eq!(
+        told(bad),
+        [
+            "LinkUnproven True NeverHeard",
+            "BeaconPathDegraded True BeaconsLost"
+        ]
+    );
+}
+
+#[test]
 fn the_speaker_tells_its_links_and_what_is_wrong_with_them() {
     let mut world = World::new();
     let mut told = |input: Option<Input>| {
@@ -643,6 +675,7 @@ fn after_dropped_reports_what_is_left_is_taken_over() {
     world.tell(own(ADDRESS, 3));
     world.settle();
     world.tell(Input::Report(Report::All {
+        paths: None,
         owned: vec![owned(OTHER, 1)],
         closed: BTreeMap::new(),
     }));
