@@ -3,8 +3,8 @@
 //! The controller evaluates all selectors and writes the results down: into each `L2Advertisement`
 //! the nodes it names, into each `Announcement` the advertisements that serve it, into each
 //! `Speaker` whether its node is eligible. [`candidates`] is the plain intersection of those lists.
-//! The controller and every speaker call it on the same objects, so two of them cannot disagree
-//! about policy.
+//! Of them, [`on_its_network`] leaves those that are on the network of the address. The controller
+//! and every speaker call both on the same objects, so two of them cannot disagree about policy.
 //!
 //! Who of the candidates does announce is the speakers' affair: see the election.
 
@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
@@ -121,6 +122,39 @@ pub fn candidates<'a>(
     candidates
 }
 
+/// A link of a node, as the status of its Speaker lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeLink {
+    /// Its name.
+    pub name: LinkName,
+    /// Whether frames can leave and arrive.
+    pub carrier: bool,
+    /// The networks of its addresses.
+    pub networks: Vec<IpNet>,
+}
+
+/// Those of `candidates` that have the network of `address` on a link with a carrier on which they
+/// may announce; all of them if none has. An order that `candidates` have stays.
+///
+/// Clients ask for an address on the link of its network. If no node is on one, the address is
+/// routed, or the network is not configured anywhere, and any node may do.
+#[must_use]
+pub fn on_its_network<'a>(
+    address: IpAddr,
+    candidates: Vec<Candidate>,
+    links: impl Fn(&NodeName) -> &'a [NodeLink],
+) -> Vec<Candidate> {
+    let has_it = |candidate: &Candidate| {
+        links(&candidate.node).iter().any(|link| {
+            link.carrier
+                && candidate.interfaces.contains(&link.name)
+                && link.networks.iter().any(|net| net.contains(&address))
+        })
+    };
+    let (with, without): (Vec<_>, Vec<_>) = candidates.into_iter().partition(has_it);
+    if with.is_empty() { without } else { with }
+}
+
 /// The weight of `node` for `address`: the highest comes first.
 ///
 /// SipHash-2-4 with a zero key over the node's name, one zero octet, and the octets of the address.
@@ -207,6 +241,59 @@ mod tests {
         let found = candidates(ADDRESS, [&first[..], &second[..]], None, |_| true);
         assert_eq!(names(&found), ["a", "b"]);
         assert_eq!(found[0].preference, 70);
+    }
+
+    #[test]
+    fn a_node_on_the_network_of_the_address_goes_before_one_that_is_not() {
+        let link = |name: &str, carrier, network: &str| NodeLink {
+            name: name.into(),
+            carrier,
+            networks: vec![network.parse().expect("a network")],
+        };
+        let (lan, other) = ("192.0.2.0/24", "198.51.100.0/24");
+        let rows: [(&str, Interfaces, [NodeLink; 2], &[&str]); 5] = [
+            (
+                "one is on it",
+                Interfaces::All,
+                [link("eth0", true, lan), link("eth0", true, other)],
+                &["a"],
+            ),
+            (
+                "both are on it",
+                Interfaces::All,
+                [link("eth0", true, lan), link("eth1", true, lan)],
+                &["a", "b"],
+            ),
+            (
+                "none is on it",
+                Interfaces::All,
+                [link("eth0", true, other), link("eth0", true, other)],
+                &["a", "b"],
+            ),
+            (
+                "one has no carrier",
+                Interfaces::All,
+                [link("eth0", false, lan), link("eth0", true, lan)],
+                &["b"],
+            ),
+            (
+                "one may not announce on the link that is on it",
+                Interfaces::Named(BTreeSet::from(["eth0".into()])),
+                [link("eth1", true, lan), link("eth0", true, lan)],
+                &["b"],
+            ),
+        ];
+        for (sentence, interfaces, [a, b], expected) in rows {
+            let links: BTreeMap<NodeName, _> =
+                BTreeMap::from([("a".into(), [a]), ("b".into(), [b])]);
+            let both = ["a", "b"].map(|node| Candidate {
+                node: node.into(),
+                interfaces: interfaces.clone(),
+                preference: 0,
+            });
+            let found = on_its_network(ADDRESS, both.to_vec(), |node| &links[node]);
+            assert_eq!(names(&found), expected, "{sentence}");
+        }
     }
 
     /// Golden values: a change of them moves every address during a rolling upgrade.

@@ -32,3 +32,6 @@ pub const ANNOUNCED: &str = "Announced";
 
 /// On an Announcement: another host uses the address.
 pub const CONFLICT: &str = "Conflict";
+
+/// On a Speaker: an `L2Advertisement` names links for its node that the node does not have.
+pub const INTERFACES_MISSING: &str = "InterfacesMissing";

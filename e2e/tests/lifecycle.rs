@@ -124,3 +124,28 @@ async fn a_pool_tells_of_overlaps_and_of_addresses_that_it_does_not_give_any_mor
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_speaker_tells_of_a_link_that_is_named_and_that_its_node_lacks() -> Result<()> {
+    let lab = lab_with_pool().await?;
+    lab.apply(
+        "apiVersion: bellwether.dev/v1beta1\nkind: L2Advertisement\nmetadata: {name: all}\n\
+         spec: {interfaces: [eth0, eth7]}\n",
+    )
+    .await?;
+    lab.apply(&load_balancer("web", "", "")).await?;
+    lab.wait_condition("web", SERVICE_ANNOUNCED, "True", "Announced")
+        .await?;
+    wait_for("the missing link being told", MOMENT, async || {
+        let speaker = lab
+            .speaker("node-a")
+            .await
+            .map_err(|error| error.to_string())?;
+        let conditions = speaker.status.unwrap_or_default().conditions;
+        let told = conditions.iter().any(|condition| {
+            condition.type_ == "InterfacesMissing" && condition.message.contains("eth7")
+        });
+        told.then_some(()).ok_or(format!("{conditions:?}"))
+    })
+    .await
+}

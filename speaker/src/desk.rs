@@ -205,7 +205,10 @@ impl Desk {
                 self.view.announcement(&event);
                 self.tell(reporter::Input::Announcement(event));
             }
-            Input::Advertisement(event) => self.view.advertisement(event),
+            Input::Advertisement(event) => {
+                self.view.advertisement(event);
+                self.tell(reporter::Input::Named(self.view.named_links()));
+            }
             Input::Speaker(event) => {
                 self.view.speaker(&event);
                 self.introduce();

@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use bellwether_core::election::{Recorded, Term};
 use bellwether_core::mac::MacAddr;
 use bellwether_core::name::{AdvertisementName, LinkName, NodeName};
-use bellwether_core::placement::{AdvertisedNode, Interfaces};
+use bellwether_core::placement::{AdvertisedNode, Interfaces, NodeLink};
 use bellwether_crds::announcement::{Announcement, AnnouncementStatus, MOVE_TO, address_of};
 use bellwether_crds::l2advertisement::{AdvertisementNode, L2Advertisement};
-use bellwether_crds::speaker::{Speaker, SpeakerStatus};
+use bellwether_crds::speaker::{Speaker, SpeakerLink, SpeakerStatus};
 
 /// What is kept of an `Announcement`.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +100,18 @@ fn advertised_node(node: &AdvertisementNode) -> AdvertisedNode {
     }
 }
 
+fn node_link(link: &SpeakerLink) -> NodeLink {
+    NodeLink {
+        name: LinkName::from(&link.name),
+        carrier: link.carrier,
+        networks: link
+            .subnets
+            .iter()
+            .filter_map(|subnet| subnet.parse().ok())
+            .collect(),
+    }
+}
+
 /// What is kept of a `Speaker`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpeakerFacts {
@@ -109,6 +121,8 @@ pub struct SpeakerFacts {
     pub eligible: bool,
     /// The MAC addresses that its node announces from.
     pub macs: BTreeSet<MacAddr>,
+    /// The links of its node.
+    pub links: Vec<NodeLink>,
     /// Where its speaker is reached, over UDP.
     pub addresses: Vec<IpAddr>,
     /// Its status, if it is that of this node.
@@ -125,6 +139,7 @@ impl SpeakerFacts {
         Self {
             eligible: object.spec.eligible,
             macs: macs.collect(),
+            links: status.links.iter().map(node_link).collect(),
             addresses: status
                 .addresses
                 .iter()

@@ -94,6 +94,10 @@ impl Reporter {
                 self.links_known = true;
                 self.compare_all();
             }
+            Input::Named(named) => {
+                self.surroundings.named = named;
+                self.stale.insert(Target::Speaker);
+            }
             Input::Announcement(event) => self.announcement(event, now.moment),
             Input::Speaker(event) => self.speaker(event),
             Input::Assigned => {

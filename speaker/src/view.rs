@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use bellwether_core::election::{Assignment, Recorded};
 use bellwether_core::mac::MacAddr;
-use bellwether_core::name::{AdvertisementName, NodeName};
-use bellwether_core::placement::{AdvertisedNode, candidates};
+use bellwether_core::name::{AdvertisementName, LinkName, NodeName};
+use bellwether_core::placement::{
+    AdvertisedNode, Interfaces, NodeLink, candidates, on_its_network,
+};
 use bellwether_crds::announcement::address_of;
 use bellwether_daemon::watch::Event;
 
@@ -42,6 +44,7 @@ impl From<&AnnouncementFacts> for Known {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Peer {
     eligible: bool,
+    links: Vec<NodeLink>,
     contact: Contact,
 }
 
@@ -195,6 +198,7 @@ impl View {
     pub fn speaker(&mut self, event: &Event<SpeakerFacts>) {
         let peer = |facts: &SpeakerFacts| Peer {
             eligible: facts.eligible,
+            links: facts.links.clone(),
             contact: Contact {
                 macs: facts.macs.clone(),
                 addresses: facts.addresses.clone(),
@@ -221,7 +225,8 @@ impl View {
             }
             Event::Applied(facts) => {
                 let old = self.speakers.insert(facts.name.clone(), peer(facts));
-                if old.is_none_or(|old| old.eligible != facts.eligible) {
+                if old.is_none_or(|old| old.eligible != facts.eligible || old.links != facts.links)
+                {
                     self.look_at_all();
                 }
             }
@@ -231,6 +236,24 @@ impl View {
                 }
             }
         }
+    }
+
+    /// The links of this node that advertisements name one by one, with the advertisements.
+    #[must_use]
+    pub fn named_links(&self) -> BTreeMap<LinkName, BTreeSet<AdvertisementName>> {
+        let mut named: BTreeMap<LinkName, BTreeSet<AdvertisementName>> = BTreeMap::new();
+        for (advertisement, nodes) in &self.advertisements {
+            for node in nodes.iter().filter(|one| one.node == self.node) {
+                let Interfaces::Named(links) = &node.interfaces else {
+                    continue;
+                };
+                for link in links {
+                    let by = named.entry(link.clone()).or_default();
+                    by.insert(advertisement.clone());
+                }
+            }
+        }
+        named
     }
 
     /// The other speakers, as far as the API knows them.
@@ -279,8 +302,14 @@ impl View {
             .map(Vec::as_slice);
         let is_eligible =
             |node: &NodeName| self.speakers.get(node).is_some_and(|peer| peer.eligible);
+        let only_nodes = known.only_nodes.as_ref();
+        let all = candidates(address, advertised, only_nodes, is_eligible);
         Some(Assignment {
-            candidates: candidates(address, advertised, known.only_nodes.as_ref(), is_eligible),
+            candidates: on_its_network(address, all, |node| {
+                self.speakers
+                    .get(node)
+                    .map_or(&[], |peer| peer.links.as_slice())
+            }),
             recorded: known.recorded.clone(),
             move_to: known.move_to.clone(),
         })

@@ -1,7 +1,8 @@
 //! What is kept of a `Speaker`.
 
-use bellwether_core::name::NodeName;
-use bellwether_crds::speaker::{Speaker, SpeakerSpec};
+use bellwether_core::name::{LinkName, NodeName};
+use bellwether_core::placement::NodeLink;
+use bellwether_crds::speaker::{Speaker, SpeakerLink, SpeakerSpec};
 
 use super::Version;
 
@@ -16,6 +17,8 @@ pub struct SpeakerFacts {
     pub owner: Option<String>,
     /// What we wrote.
     pub spec: SpeakerSpec,
+    /// The links that it says it has.
+    pub links: Vec<NodeLink>,
 }
 
 impl From<Speaker> for SpeakerFacts {
@@ -26,7 +29,26 @@ impl From<Speaker> for SpeakerFacts {
             version: Version::of(&object.metadata),
             owner: owner.map(|owner| owner.uid.clone()),
             name: object.metadata.name.unwrap_or_default().into(),
+            links: object
+                .status
+                .unwrap_or_default()
+                .links
+                .iter()
+                .map(node_link)
+                .collect(),
             spec: object.spec,
         }
+    }
+}
+
+fn node_link(link: &SpeakerLink) -> NodeLink {
+    NodeLink {
+        name: LinkName::from(&link.name),
+        carrier: link.carrier,
+        networks: link
+            .subnets
+            .iter()
+            .filter_map(|subnet| subnet.parse().ok())
+            .collect(),
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use bellwether_core::name::{LinkName, NodeName, ServiceName};
-use bellwether_core::placement::{AdvertisedNode, Candidate, Interfaces, candidates};
+use bellwether_core::placement::{
+    AdvertisedNode, Candidate, Interfaces, candidates, on_its_network,
+};
 use bellwether_core::sharing::Backend;
 use bellwether_crds::announcement::{AnnouncementSpec, ServiceReference};
 use bellwether_crds::l2advertisement::AdvertisementNode;
@@ -223,7 +225,12 @@ impl State {
                 .is_some_and(|facts| facts.spec.eligible)
         };
         let lists = advertised.iter().map(Vec::as_slice);
-        candidates(spec.address, lists, only_nodes.as_ref(), is_eligible)
+        let all = candidates(spec.address, lists, only_nodes.as_ref(), is_eligible);
+        on_its_network(spec.address, all, |node| {
+            self.speakers
+                .get(node)
+                .map_or(&[], |facts| facts.links.as_slice())
+        })
     }
 }
 

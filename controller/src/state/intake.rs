@@ -304,8 +304,8 @@ impl State {
         );
         let mut is_changed = false;
         for (name, old) in touched {
-            let eligible = |facts: &SpeakerFacts| facts.spec.eligible;
-            is_changed |= self.speakers.get(&name).map(eligible) != old.as_ref().map(eligible);
+            let decides = |facts: &SpeakerFacts| (facts.spec.eligible, facts.links.clone());
+            is_changed |= self.speakers.get(&name).map(decides) != old.as_ref().map(decides);
             self.schedule.mark(Target::Speaker(name));
         }
         if is_changed {

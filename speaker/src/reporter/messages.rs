@@ -1,9 +1,11 @@
 //! What the reporter is told, and what it wants written.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use bellwether_core::link::Links;
 use bellwether_core::moment::Moment;
+use bellwether_core::name::{AdvertisementName, LinkName};
 use bellwether_crds::announcement::AnnouncementStatus;
 use bellwether_crds::speaker::SpeakerStatus;
 use bellwether_daemon::call::CallError;
@@ -65,6 +67,8 @@ pub enum Input {
     Report(Report),
     /// By the kernel: these are the links now.
     Links(Links),
+    /// By the watch of advertisements: the links of this node that they name, with their names.
+    Named(BTreeMap<LinkName, BTreeSet<AdvertisementName>>),
     /// By the watch of Announcements.
     Announcement(Event<Option<AnnouncementFacts>>),
     /// By the watch of Speakers.

@@ -42,7 +42,7 @@ bellwether_core::reasons! {
 }
 
 bellwether_core::reasons! {
-    /// Reasons of the condition `Ready` of a Speaker.
+    /// Reasons of the conditions of a Speaker.
     pub enum SpeakerReason {
         /// It listens on at least one link.
         Listening,
@@ -52,6 +52,8 @@ bellwether_core::reasons! {
         CannotListen,
         /// It has stopped.
         Stopping,
+        /// An `L2Advertisement` names links that the node does not have.
+        InterfaceNotFound,
     }
 }
 
@@ -109,7 +111,7 @@ mod tests {
             .collect();
         assert_eq!(entries(GUIDE, "Announcement"), words);
         let words: Vec<&str> = SpeakerReason::ALL.iter().map(|it| it.as_str()).collect();
-        assert_eq!(entries(GUIDE, "Speaker: Ready"), words);
+        assert_eq!(entries(GUIDE, "Speaker: conditions"), words);
         let words: Vec<&str> = PathReason::ALL.iter().map(|it| it.as_str()).collect();
         let chapter = "Speaker: LinkUnproven and BeaconPathDegraded";
         assert_eq!(entries(GUIDE, chapter), words);

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 
 use bellwether_core::election::{Owned, ReleaseReason};
 use bellwether_core::link::{Link, Links};
-use bellwether_core::name::{LinkName, NodeName};
+use bellwether_core::name::{AdvertisementName, LinkName, NodeName};
 use bellwether_core::placement::Interfaces;
 use bellwether_crds::announcement::{AnnouncedInterface, AnnouncementStatus};
-use bellwether_crds::condition::{ANNOUNCED, BEACON_PATH_DEGRADED, CONFLICT, LINK_UNPROVEN, READY};
+use bellwether_crds::condition::{
+    ANNOUNCED, BEACON_PATH_DEGRADED, CONFLICT, INTERFACES_MISSING, LINK_UNPROVEN, READY,
+};
 use bellwether_crds::speaker::{SpeakerLink, SpeakerStatus};
 use bellwether_daemon::VERSION;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
@@ -27,6 +29,8 @@ pub(super) struct Surroundings {
     pub closed: BTreeMap<LinkName, String>,
     /// What is wrong with the ways of beacons, once that is known.
     pub paths: Option<Paths>,
+    /// The links that advertisements name, with their names.
+    pub named: BTreeMap<LinkName, BTreeSet<AdvertisementName>>,
     /// The node's addresses as its operator gives them; if there are none, those of the links count.
     pub given: Vec<IpAddr>,
 }
@@ -67,6 +71,27 @@ impl Surroundings {
         let links = self.links.iter().map(|(_, link)| link);
         let all: BTreeSet<&IpAddr> = links.flat_map(|link| &link.addresses).collect();
         all.into_iter().map(text).collect()
+    }
+
+    /// The condition that says which links are named and are not there, if any are.
+    fn missing(&self, node: &NodeName) -> Option<Condition> {
+        let has = |name: &LinkName| self.links.iter().any(|(_, link)| link.name == *name);
+        let missing: Vec<String> = self
+            .named
+            .iter()
+            .filter(|(name, _)| !has(name))
+            .map(|(name, by)| {
+                let by: Vec<&str> = by.iter().map(AdvertisementName::as_str).collect();
+                format!("{name} (L2Advertisement {})", by.join(", "))
+            })
+            .collect();
+        let text = format!(
+            "{node} has no such links that can carry announcements: {}; correct interfaces, or see \
+             --exclude-interfaces of the speaker",
+            missing.join("; ")
+        );
+        let reason = SpeakerReason::InterfaceNotFound.as_str();
+        (!missing.is_empty()).then(|| condition(INTERFACES_MISSING, true, reason, text))
     }
 
     /// Why `address` cannot be announced on `link`, if it cannot.
@@ -238,6 +263,7 @@ pub(super) fn speaker(
         version: Some(VERSION.to_owned()),
         conditions: std::iter::once(ready)
             .chain(surroundings.paths.iter().flat_map(path_conditions))
+            .chain(surroundings.missing(node))
             .collect(),
     };
     keep_times(&mut status.conditions, &old.conditions, now);

@@ -151,6 +151,7 @@ impl World {
         self.tell(Input::Speaker(Event::Applied(SpeakerFacts {
             name: "a".into(),
             eligible: true,
+            links: Vec::new(),
             macs: BTreeSet::new(),
             addresses: Vec::new(),
             own_status: Some(status),
@@ -172,6 +173,7 @@ impl World {
                 Ok(Written::Speaker(SpeakerFacts {
                     name: "a".into(),
                     eligible: true,
+                    links: Vec::new(),
                     macs: BTreeSet::new(),
                     addresses: Vec::new(),
                     own_status: self.speaker.clone(),
@@ -593,6 +595,7 @@ fn nothing_is_said_before_the_links_are_known() {
         Input::Speaker(Event::Applied(SpeakerFacts {
             name: "a".into(),
             eligible: true,
+            links: Vec::new(),
             macs: BTreeSet::new(),
             addresses: Vec::new(),
             own_status: Some(SpeakerStatus::default()),
@@ -734,4 +737,29 @@ proptest! {
             prop_assert_eq!(named, claim.is_some() && can, "{}", address);
         }
     }
+}
+
+#[test]
+fn links_that_are_named_and_missing_are_said_until_they_are_there() {
+    let mut world = World::at_rest();
+    let by = |name: &str| BTreeSet::from([name.into()]);
+    let named = [("eth0".into(), by("lan")), ("eth7".into(), by("wan"))];
+    world.tell(Input::Named(named.into()));
+    assert_eq!(world.pass(Duration::from_secs(5)), 1);
+    let status = world.speaker.clone().expect("a Speaker");
+    let missing = &status.conditions[1];
+    assert_eq!(
+        (&*missing.type_, &*missing.reason),
+        ("InterfacesMissing", "InterfaceNotFound")
+    );
+    assert_eq!(
+        missing.message,
+        "a has no such links that can carry announcements: eth7 (L2Advertisement wan); correct \
+         interfaces, or see --exclude-interfaces of the speaker"
+    );
+    assert_eq!(world.pass(Duration::from_hours(1)), 0);
+    world.tell(links([link("eth0"), link("eth7")]));
+    world.pass(Duration::from_secs(5));
+    let status = world.speaker.clone().expect("a Speaker");
+    assert_eq!(status.conditions.len(), 1);
 }

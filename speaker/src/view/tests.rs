@@ -35,6 +35,7 @@ fn speaker(name: &str, eligible: bool) -> SpeakerFacts {
         name: name.into(),
         eligible,
         macs: BTreeSet::new(),
+        links: Vec::new(),
         addresses: Vec::new(),
         own_status: None,
     }
@@ -224,4 +225,36 @@ fn what_cannot_be_decoded_stays_as_it_was() {
     assert!(view.assignments().is_none());
     view.speaker(&undecodable("b"));
     assert_eq!(candidates_now(&mut view), Some(vec!["b".to_owned()]));
+}
+
+#[test]
+fn a_node_that_is_not_on_the_network_of_the_address_is_no_candidate_if_another_is() {
+    let mut view = view();
+    let all = ["a", "b", "c"].map(str::to_owned).to_vec();
+    assert_eq!(candidates_now(&mut view), Some(all));
+    let on = |name: &str, network: &str| SpeakerFacts {
+        links: vec![NodeLink {
+            name: "eth0".into(),
+            carrier: true,
+            networks: vec![network.parse().expect("a network")],
+        }],
+        ..speaker(name, true)
+    };
+    view.speaker(&Event::Applied(on("a", "198.51.100.0/24")));
+    assert!(view.assignments().is_none(), "no node is on it");
+    view.speaker(&Event::Applied(on("b", "192.0.2.0/24")));
+    assert_eq!(candidates_now(&mut view), Some(vec!["b".to_owned()]));
+}
+
+#[test]
+fn the_links_that_advertisements_name_for_this_node_are_known() {
+    let mut view = view();
+    assert!(view.named_links().is_empty());
+    let mut named = advertisement("named", &["a", "b"]);
+    for (node, link) in named.nodes.iter_mut().zip(["eth7", "eth8"]) {
+        node.interfaces = Interfaces::Named([link.into()].into());
+    }
+    view.advertisement(Event::Applied(named));
+    let expected = BTreeMap::from([("eth7".into(), BTreeSet::from(["named".into()]))]);
+    assert_eq!(view.named_links(), expected);
 }

@@ -139,3 +139,24 @@ fn a_cordoned_node_may_announce_if_the_operator_says_so() {
     world.settle();
     assert_eq!(world.reason_of_speaker("a"), None);
 }
+
+#[test]
+fn a_node_that_is_not_on_the_network_of_the_address_does_not_count_if_another_is() {
+    let mut world = ready_world();
+    world.pool("lan", &["192.0.2.0/29"]);
+    world.advertise("lan");
+    world.service("web");
+    world.settle();
+    world.announce_all("a");
+    world.settle();
+    assert_eq!(world.conditions("web")[1], "Announced");
+    world.link("a", "198.51.100.0/24");
+    world.settle();
+    assert_eq!(world.conditions("web")[1], "Announced", "no node is on it");
+    world.link("b", "192.0.2.0/24");
+    world.settle();
+    assert_eq!(world.conditions("web")[1], "WaitingForSpeaker");
+    world.announce_all("b");
+    world.settle();
+    assert_eq!(world.conditions("web")[1], "Announced");
+}

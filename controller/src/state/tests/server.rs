@@ -104,11 +104,13 @@ impl Server {
             }
             Change::ApplySpeaker { node, owner, spec } => {
                 let version = self.version(node.as_str());
+                let known = self.speakers.get(&node);
                 let facts = SpeakerFacts {
                     name: node.clone(),
                     version,
                     owner: Some(owner),
                     spec,
+                    links: known.map(|known| known.links.clone()).unwrap_or_default(),
                 };
                 self.speakers.insert(node, facts.clone());
                 Ok(Written::Speaker(facts))

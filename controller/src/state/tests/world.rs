@@ -10,6 +10,7 @@ use std::time::Duration;
 use bellwether_core::allocator::FamilyPolicy;
 use bellwether_core::moment::Moment;
 use bellwether_core::name::{NodeName, ServiceName};
+use bellwether_core::placement::NodeLink;
 use bellwether_core::pool::{Pool, PoolSpec};
 use bellwether_core::range::IpFamily;
 use bellwether_core::sharing::{Backend, SharingTerms};
@@ -264,6 +265,23 @@ impl World {
             facts.claim = claim.clone();
         }
         self.announce_all(node);
+    }
+
+    /// The speaker of `node` says that it has one link, on this network.
+    pub(super) fn link(&mut self, node: &str, network: &str) {
+        let mut server = self.server.borrow_mut();
+        let version = server.version(node);
+        let facts = server.speakers.get_mut(&NodeName::from(node));
+        let facts = facts.expect("the Speaker");
+        facts.version = version;
+        facts.links = vec![NodeLink {
+            name: "eth0".into(),
+            carrier: true,
+            networks: vec![network.parse().expect("a network")],
+        }];
+        let facts = facts.clone();
+        drop(server);
+        self.handle(Input::Speaker(Event::Applied(facts)));
     }
 
     /// Writes until there is nothing more to write, and returns what was written.
