@@ -1,5 +1,7 @@
 //! `L2Advertisement`s: the nodes that each names, its selectors evaluated.
 
+use std::net::IpAddr;
+
 use bellwether_core::name::AdvertisementName;
 use bellwether_crds::condition::READY;
 use bellwether_crds::l2advertisement::{AdvertisementNode, L2AdvertisementStatus};
@@ -7,7 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::State;
 use crate::change::{Change, Wanted, conditions};
-use crate::facts::Target;
+use crate::facts::{AnnouncementFacts, Target};
 use crate::reason::AdvertisementReason;
 
 impl State {
@@ -15,6 +17,21 @@ impl State {
         let names: Vec<AdvertisementName> = self.advertisements.keys().cloned().collect();
         for name in names {
             self.schedule.mark(Target::Advertisement(name));
+        }
+    }
+
+    /// The Announcement of `address` was `old`: the advertisements that it names have to be counted
+    /// again, unless they are the same now.
+    pub(super) fn mark_served(&mut self, old: Option<&AnnouncementFacts>, address: IpAddr) {
+        let named = |facts: Option<&AnnouncementFacts>| {
+            facts.map_or_else(Vec::new, |facts| facts.spec.advertisements.clone())
+        };
+        let (before, after) = (named(old), named(self.announcements.get(&address)));
+        if before == after {
+            return;
+        }
+        for name in before.into_iter().chain(after) {
+            self.schedule.mark(Target::Advertisement(name.into()));
         }
     }
 

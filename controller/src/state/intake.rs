@@ -279,6 +279,7 @@ impl State {
             |new, known| new.version.is_before(&known.version),
         );
         for (address, old) in touched {
+            self.mark_served(old.as_ref(), address);
             if self.contested.remove(&address) {
                 self.yield_to_creator(address, now);
             }
@@ -347,7 +348,8 @@ impl State {
             (Written::Advertisement(facts), _) => self.on_advertisements(Event::Applied(*facts)),
             (Written::Speaker(facts), _) => self.on_speakers(Event::Applied(facts)),
             (Written::Deleted, Target::Announcement(address)) => {
-                self.announcements.remove(&address);
+                let old = self.announcements.remove(&address);
+                self.mark_served(old.as_ref(), address);
                 self.mark_announcement(address);
             }
             (Written::Deleted, Target::Speaker(node)) => {

@@ -198,3 +198,16 @@ fn a_service_that_has_the_addresses_it_names_is_where_it_wants_to_be() {
     );
     assert!(!world.asks_to_be_moved("web"));
 }
+
+#[test]
+fn an_advertisement_counts_the_addresses_that_it_serves() {
+    let mut world = ready_world();
+    for (name, count) in [("web", 1), ("mail", 2)] {
+        world.service(name);
+        world.settle();
+        assert_eq!(world.served("lan"), count);
+    }
+    world.delete_service("web");
+    world.settle();
+    assert_eq!(world.served("lan"), 1);
+}

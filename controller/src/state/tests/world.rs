@@ -365,6 +365,12 @@ impl World {
             .collect()
     }
 
+    /// How many addresses an advertisement says that it serves.
+    pub(super) fn served(&self, advertisement: &str) -> i64 {
+        let server = self.server.borrow();
+        server.advertisements[advertisement].status.addresses
+    }
+
     pub(super) fn asks_to_be_moved(&self, service: &str) -> bool {
         self.server.borrow().services[&named(service)].reallocate
     }
