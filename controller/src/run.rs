@@ -202,7 +202,8 @@ impl Session {
     /// leads next sees what came of them.
     async fn work(&self, mut inputs: mpsc::Receiver<Input>, token: &CancellationToken) {
         let seed = self.clock.now().as_nanos() ^ u64::from(std::process::id());
-        let mut state = State::new(self.settings.clone(), seed);
+        let mut state =
+            State::new(self.settings.clone(), seed).at(self.clock.now(), Timestamp::now());
         let mut writers = JoinSet::new();
         loop {
             self.dispatch(&mut state, &mut writers);

@@ -18,6 +18,7 @@ mod grace;
 mod intake;
 mod moves;
 mod pools;
+mod rests;
 mod schedule;
 mod services;
 mod speakers;
@@ -44,6 +45,7 @@ use crate::facts::{
 };
 use crate::reason::Problem;
 use grace::Grace;
+use rests::Anchor;
 use schedule::Schedule;
 
 /// Counters of pools and advertisements are written at most this often.
@@ -123,6 +125,7 @@ pub struct State {
     grace: Grace,
     /// What is still to be told of addresses that have moved.
     moves: BTreeMap<ServiceName, Vec<Note>>,
+    anchor: Anchor,
     schedule: Schedule,
     not_listed: BTreeSet<&'static str>,
 }
@@ -149,9 +152,17 @@ impl State {
             contested: BTreeSet::new(),
             grace: Grace::default(),
             moves: BTreeMap::new(),
+            anchor: Anchor::default(),
             schedule: Schedule::default(),
             not_listed: BTreeSet::from(KINDS),
         }
+    }
+
+    /// The same state, told what time of day it is `now`. Without it, the clocks began at 1970.
+    #[must_use]
+    pub const fn at(mut self, now: Moment, wall: Timestamp) -> Self {
+        self.anchor = Anchor { now, wall };
+        self
     }
 
     /// Whether every kind has been listed, so that decisions are made.
@@ -180,6 +191,7 @@ impl State {
     /// Takes note of what has happened.
     pub fn handle(&mut self, input: Input, now: Moment) {
         let was_complete = self.is_complete();
+        self.end_rests(now);
         match input {
             Input::Service(event) => self.on_services(event, now),
             Input::Namespace(event) => self.on_namespaces(event, now),
@@ -234,8 +246,7 @@ impl State {
     /// Does what was put off until now.
     pub fn on_deadline(&mut self, now: Moment) {
         self.schedule.on_deadline(now);
-        self.allocator.on_deadline(now);
+        self.end_rests(now);
         self.end_graces(now);
-        self.reconsider(now);
     }
 }

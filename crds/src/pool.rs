@@ -1,6 +1,8 @@
 //! `IPAddressPool`: the addresses that Services may get.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use std::net::IpAddr;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
@@ -208,10 +210,38 @@ pub struct IPAddressPoolStatus {
     #[serde(default, rename = "restingIPv6")]
     pub resting_ipv6: i64,
 
+    /// The addresses that rest, those that rest longest if there are more than 1024. The controller
+    /// reads them again when it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1024))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["address"]))]
+    pub resting: Vec<RestingAddress>,
+
     /// `Ready`, `Overlapping`, `NearlyFull`, `Exhausted` and `HasStrays`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// How many resting addresses a pool's status lists.
+pub const MOST_RESTING: usize = 1024;
+
+/// An address that rests: only the Service that had it last may get it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestingAddress {
+    /// The address.
+    #[schemars(with = "String")]
+    pub address: IpAddr,
+
+    /// The namespace of the Service that had it last.
+    pub namespace: String,
+
+    /// The name of the Service that had it last.
+    pub name: String,
+
+    /// Until when it rests.
+    pub until: Time,
 }
 
 fn yes() -> bool {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use bellwether_crds::condition::{SERVICE_ALLOCATED, SERVICE_ANNOUNCED};
 use bellwether_e2e::cluster::{LAN_POOL, MOMENT, WEB, load_balancer};
+use bellwether_e2e::control::Action;
 use bellwether_e2e::lab::wait_for;
 use bellwether_e2e::{Lab, Result};
 
@@ -56,10 +57,10 @@ async fn a_service_moves_when_it_asks_to_and_the_annotation_is_removed() -> Resu
 }
 
 /// A pool that only those get addresses of who ask for it.
-fn pool(name: &str, addresses: &str) -> String {
+fn pool(name: &str, spec: &str) -> String {
     format!(
         "apiVersion: bellwether.dev/v1beta1\nkind: IPAddressPool\nmetadata: {{name: {name}}}\n\
-         spec: {{addresses: [{addresses}], autoAssign: false}}\n"
+         spec: {{{spec}, autoAssign: false}}\n"
     )
 }
 
@@ -80,13 +81,15 @@ async fn wait_pool(lab: &Lab, name: &str, kind: &str, reason: &str) -> Result<St
 #[tokio::test]
 async fn a_pool_tells_of_overlaps_and_of_addresses_that_it_does_not_give_any_more() -> Result<()> {
     let lab = lab_with_pool().await?;
-    lab.apply(&pool("old", "192.0.2.192/30")).await?;
+    lab.apply(&pool("old", "addresses: [192.0.2.192/30]"))
+        .await?;
     wait_pool(&lab, "old", "Ready", "Valid").await?;
     let from_old = "bellwether.dev/address-pool: old";
     lab.apply(&load_balancer("web", from_old, "")).await?;
     let before = lab.wait_addresses("web", 1).await?;
 
-    lab.apply(&pool("young", "192.0.2.192/29")).await?;
+    lab.apply(&pool("young", "addresses: [192.0.2.192/29]"))
+        .await?;
     for (name, other) in [("old", "young"), ("young", "old")] {
         let message = wait_pool(&lab, name, "Overlapping", "Overlap").await?;
         let expected = format!("pool {other} has 192.0.2.192/30 too");
@@ -97,7 +100,8 @@ async fn a_pool_tells_of_overlaps_and_of_addresses_that_it_does_not_give_any_mor
     wait_pool(&lab, "old", "Overlapping", "NoOverlap").await?;
 
     // The pool loses the address that is in use: nobody loses it, and both say so.
-    lab.apply(&pool("old", "198.51.100.0/30")).await?;
+    lab.apply(&pool("old", "addresses: [198.51.100.0/30]"))
+        .await?;
     let message = wait_pool(&lab, "old", "HasStrays", "Strays").await?;
     let stray = format!("{} of Service default/web", before[0]);
     assert!(message.contains(&stray), "{message}");
@@ -148,4 +152,33 @@ async fn a_speaker_tells_of_a_link_that_is_named_and_that_its_node_lacks() -> Re
         told.then_some(()).ok_or(format!("{conditions:?}"))
     })
     .await
+}
+
+#[tokio::test]
+async fn a_freed_address_goes_on_resting_when_the_controller_restarts() -> Result<()> {
+    let lab = lab_with_pool().await?;
+    let spec = "addresses: [192.0.2.200/32], cooldown: 1h";
+    lab.apply(&pool("one", spec)).await?;
+    let from_one = "bellwether.dev/address-pool: one";
+    lab.apply(&load_balancer("first", from_one, "")).await?;
+    let before = lab.wait_addresses("first", 1).await?;
+    lab.kubectl(&["delete", "service", "first"], "").await?;
+    wait_for("the address resting", MOMENT, async || {
+        let pool = lab.pool("one").await.map_err(|error| error.to_string())?;
+        let status = pool.status.unwrap_or_default();
+        let rests = status.resting_ipv4 == 1 && status.resting.len() == 1;
+        rests.then_some(()).ok_or(format!("{status:?}"))
+    })
+    .await?;
+    for controller in ["controller-0", "controller-1"] {
+        lab.act(controller, Action::Stop).await?;
+    }
+    lab.act("controller-0", Action::Start).await?;
+    // Another Service waits for it; the one that had it gets it back at once.
+    lab.apply(&load_balancer("second", from_one, "")).await?;
+    lab.wait_condition("second", SERVICE_ALLOCATED, "False", "Exhausted")
+        .await?;
+    lab.apply(&load_balancer("first", from_one, "")).await?;
+    assert_eq!(lab.wait_addresses("first", 1).await?, before);
+    Ok(())
 }

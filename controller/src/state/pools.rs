@@ -68,6 +68,7 @@ impl State {
             available_ipv6: v6.available,
             resting_ipv4: v4.resting,
             resting_ipv6: v6.resting,
+            resting: self.resting_of(facts),
             conditions,
         };
         let with_their_conditions = IPAddressPoolStatus {

@@ -118,6 +118,7 @@ impl State {
                 "an address could not be adopted"
             );
         }
+        self.rest_again(now);
         self.begin_graces(now);
         self.decide_all(now);
         self.mark_everything();

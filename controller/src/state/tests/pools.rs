@@ -86,3 +86,74 @@ fn an_address_that_its_pool_does_not_give_any_more_is_said_on_both_until_it_is_m
     assert_eq!(world.pool_reasons("lan")[4], "NoStrays");
     assert_eq!(world.conditions("web")[0], "Allocated");
 }
+
+fn cooldown(spec: &mut bellwether_core::pool::PoolSpec) {
+    spec.cooldown = Some("1h".to_owned());
+}
+
+#[test]
+fn a_freed_address_goes_on_resting_after_a_restart_until_its_time_is_over() {
+    let mut world = ready_world();
+    world.pool_with("lan", &["192.0.2.1-192.0.2.1"], cooldown);
+    world.service("web");
+    world.settle_for(60);
+    world.delete_service("web");
+    world.settle_for(1800);
+    world.restart();
+    world.service("mail");
+    world.settle_for(1700);
+    assert_eq!(world.conditions("mail")[0], "Exhausted");
+    assert_eq!(world.pool_numbers("lan"), [1, 0, 0, 1]);
+    // Its time is not longer for the restart.
+    world.settle_for(200);
+    assert_eq!(world.conditions("mail")[0], "Allocated");
+    assert_eq!(world.pool_numbers("lan"), [1, 1, 0, 0]);
+}
+
+#[test]
+fn the_service_that_had_a_resting_address_may_have_it_back_after_a_restart() {
+    let mut world = ready_world();
+    world.pool_with("lan", &["192.0.2.0/24"], cooldown);
+    world.service("web");
+    world.settle_for(60);
+    let before = world.addresses()["web"].clone();
+    world.delete_service("web");
+    world.settle_for(60);
+    world.restart();
+    world.service("web");
+    world.settle_for(60);
+    assert_eq!(world.addresses()["web"], before);
+}
+
+#[test]
+fn a_service_made_again_under_its_name_gets_its_address_back_after_a_restart() {
+    let mut world = ready_world();
+    world.pool("lan", &["192.0.2.0/24"]);
+    for name in ["web", "mail", "dns"] {
+        world.service(name);
+    }
+    world.settle();
+    let before = world.addresses();
+    world.delete_service("mail");
+    world.settle();
+    world.restart();
+    world.service("mail");
+    world.settle();
+    assert_eq!(world.addresses(), before);
+}
+
+#[test]
+fn a_pool_of_which_addresses_rest_is_not_written_at_rest_nor_by_a_restart() {
+    let mut world = ready_world();
+    world.pool_with("lan", &["192.0.2.0/24"], cooldown);
+    world.service("web");
+    world.settle_for(60);
+    world.delete_service("web");
+    world.settle_for(60);
+    assert_eq!(world.settle_for(600), [""; 0]);
+    world.restart();
+    assert_eq!(world.settle_for(600), [""; 0]);
+    // When the rest ends, the numbers say so.
+    world.settle_for(3600);
+    assert_eq!(world.pool_numbers("lan"), [256, 0, 256, 0]);
+}
