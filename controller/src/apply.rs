@@ -3,8 +3,9 @@
 
 use std::fmt::Debug;
 
+use bellwether_core::name::ServiceName;
 use bellwether_crds::annotation::REALLOCATE;
-use bellwether_crds::announcement::{Announcement, name_of};
+use bellwether_crds::announcement::{Announcement, AnnouncementSpec, name_of};
 use bellwether_crds::l2advertisement::L2Advertisement;
 use bellwether_crds::pool::IPAddressPool;
 use bellwether_crds::speaker::Speaker;
@@ -58,18 +59,7 @@ impl Applier {
                 Ok(Written::Announcement(written.into()))
             }
             Change::UpdateAnnouncement { version, spec } => {
-                let mut value = to_value(&spec)?;
-                // In a merge patch what is not named stays, so that what shall go is named.
-                if spec.only_nodes.is_none() {
-                    value["onlyNodes"] = Value::Null;
-                }
-                let patch = json!({"metadata": precondition(&version), "spec": value});
-                let api: Api<Announcement> = Api::all(self.client.clone());
-                let name = name_of(spec.address);
-                let params = PatchParams::default();
-                let patch = Patch::Merge(patch);
-                let written = with_timeout(TIMEOUT, api.patch(&name, &params, &patch)).await?;
-                Ok(Written::Announcement(written.into()))
+                self.update_announcement(&version, &spec).await
             }
             Change::DeleteAnnouncement { address, version } => {
                 self.delete::<Announcement>(&name_of(address), version)
@@ -102,15 +92,7 @@ impl Applier {
                 Ok(Written::Service(Box::new(written.into())))
             }
             Change::RemoveReallocate { service, version } => {
-                let mut metadata = precondition(&version);
-                metadata["annotations"] = json!({ REALLOCATE: null });
-                let api: Api<Service> = Api::namespaced(self.client.clone(), &service.namespace);
-                // Through the status, so that no permission is needed to change Services.
-                let params = PatchParams::default();
-                let patch = Patch::Merge(json!({ "metadata": metadata }));
-                let request = api.patch_status(&service.name, &params, &patch);
-                let written = with_timeout(TIMEOUT, request).await?;
-                Ok(Written::Service(Box::new(written.into())))
+                self.remove_reallocate(&service, &version).await
             }
             Change::Tell {
                 service,
@@ -163,6 +145,41 @@ impl Applier {
                 self.delete::<Speaker>(node.as_str(), version).await
             }
         }
+    }
+
+    async fn update_announcement(
+        &self,
+        version: &Version,
+        spec: &AnnouncementSpec,
+    ) -> Result<Written, CallError> {
+        let mut value = to_value(spec)?;
+        // In a merge patch what is not named stays, so that what shall go is named.
+        if spec.only_nodes.is_none() {
+            value["onlyNodes"] = Value::Null;
+        }
+        let patch = json!({"metadata": precondition(version), "spec": value});
+        let api: Api<Announcement> = Api::all(self.client.clone());
+        let name = name_of(spec.address);
+        let params = PatchParams::default();
+        let patch = Patch::Merge(patch);
+        let written = with_timeout(TIMEOUT, api.patch(&name, &params, &patch)).await?;
+        Ok(Written::Announcement(written.into()))
+    }
+
+    /// Through the status, so that no permission is needed to change Services.
+    async fn remove_reallocate(
+        &self,
+        service: &ServiceName,
+        version: &Version,
+    ) -> Result<Written, CallError> {
+        let mut metadata = precondition(version);
+        metadata["annotations"] = json!({ REALLOCATE: null });
+        let api: Api<Service> = Api::namespaced(self.client.clone(), &service.namespace);
+        let params = PatchParams::default();
+        let patch = Patch::Merge(json!({ "metadata": metadata }));
+        let request = api.patch_status(&service.name, &params, &patch);
+        let written = with_timeout(TIMEOUT, request).await?;
+        Ok(Written::Service(Box::new(written.into())))
     }
 
     /// Deletes that version of that object and no other.

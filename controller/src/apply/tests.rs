@@ -1,7 +1,5 @@
 //! The exact requests, against a scripted API server.
 
-use bellwether_core::name::ServiceName;
-use bellwether_crds::announcement::AnnouncementSpec;
 use k8s_openapi::jiff::Timestamp;
 use kube::client::Body;
 use tower_test::mock::{Handle, pair};
