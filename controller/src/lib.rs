@@ -14,16 +14,21 @@
 //!   difference as [`change::Change`]s. It does no IO.
 //! - [`apply`]: writes one change.
 //! - [`beacon_keys`]: the Secret with the keys that speakers sign with; the leader creates it.
+//! - [`explain`], [`plan`]: commands that ask and change nothing, with the [`live`] cluster in the same
+//!   state.
 //! - [`leadership`]: the Lease, so that one replica at a time does all this.
 //! - [`run`]: every watch and task by name.
 
 pub mod apply;
 pub mod beacon_keys;
 pub mod change;
+pub mod explain;
 pub mod facts;
 pub mod leadership;
+pub mod live;
 pub mod metrics;
 pub mod options;
+pub mod plan;
 pub mod reason;
 pub mod run;
 pub mod state;

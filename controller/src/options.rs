@@ -7,6 +7,9 @@ use bellwether_daemon::client::ClientOptions;
 use bellwether_daemon::telemetry::LogOptions;
 use clap::{Args, Parser, Subcommand};
 
+use crate::explain::ExplainOptions;
+use crate::plan::PlanOptions;
+
 /// Gives Services of type LoadBalancer their addresses, and decides which nodes may announce them.
 #[derive(Debug, Parser)]
 #[command(name = "bellwether-controller", version = bellwether_daemon::VERSION)]
@@ -22,6 +25,10 @@ pub struct Cli {
 pub enum Command {
     /// Run as a replica of the controller; the one that holds the Lease works, the others wait
     Run(RunOptions),
+    /// Say why something is as it is
+    Explain(ExplainOptions),
+    /// Say what would change if pools and advertisements were applied
+    Plan(PlanOptions),
 }
 
 /// How a replica runs.

@@ -14,9 +14,11 @@
 
 mod advertisements;
 mod announcements;
+pub mod explain;
 mod grace;
 mod intake;
 mod moves;
+pub mod plan;
 mod pools;
 mod rests;
 mod schedule;

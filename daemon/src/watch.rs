@@ -39,7 +39,9 @@ pub struct Key {
 }
 
 impl Key {
-    fn of(object: &impl ResourceExt) -> Self {
+    /// That of `object`.
+    #[must_use]
+    pub fn of(object: &impl ResourceExt) -> Self {
         Self {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),

@@ -208,7 +208,7 @@ impl State {
     }
 
     /// The nodes that may announce, by the same rule as the speakers'.
-    fn candidates(&self, spec: &AnnouncementSpec) -> Vec<Candidate> {
+    pub(super) fn candidates(&self, spec: &AnnouncementSpec) -> Vec<Candidate> {
         let advertised: Vec<Vec<AdvertisedNode>> = spec
             .advertisements
             .iter()
