@@ -58,6 +58,11 @@ impl Supervisor {
             }
             Fault::Crash => {
                 health.set_power(false);
+                // A node without power has no last words: a program that still ran when the first
+                // cable is out would say so on the other.
+                for name in self.programs_on(node) {
+                    self.act(&name, Action::Pause).await?;
+                }
                 self.plug(&host.port_names(Network::Both), false).await?;
                 for name in self.programs_on(node) {
                     self.act(&name, Action::Kill).await?;
