@@ -31,6 +31,12 @@ pub enum Fault {
     /// Put it on the far half of a LAN that is split in two. The client, the gateway and all other
     /// nodes are on the near half.
     Split,
+    /// Put it on the far half of a LAN whose halves lose each other's frames of one kind. All others
+    /// pass.
+    Sieve {
+        /// Of which kind.
+        ether_type: EtherType,
+    },
     /// Undo all of the above: plug it in, let its programs go on, start those that were killed.
     Heal,
 }
@@ -144,6 +150,14 @@ pub enum FaultCommand {
         #[arg(required = true)]
         nodes: Vec<String>,
     },
+    /// Split the LAN for frames of one kind: these nodes on one half, all others on the other
+    Sieve {
+        /// Of which kind: 0x88b5 for beacons, 0x0806 for ARP
+        ether_type: EtherType,
+        /// The nodes
+        #[arg(required = true)]
+        nodes: Vec<String>,
+    },
     /// Undo all of it, on all these nodes at once
     Heal {
         /// The nodes
@@ -167,6 +181,7 @@ impl FaultCommand {
             } => (vec![node], Fault::Lose { direction, percent }),
             Self::Filter { node, ether_type } => (vec![node], Fault::Filter { ether_type }),
             Self::Split { nodes } => (nodes, Fault::Split),
+            Self::Sieve { ether_type, nodes } => (nodes, Fault::Sieve { ether_type }),
             Self::Heal { nodes } => (nodes, Fault::Heal),
         }
     }
@@ -220,6 +235,13 @@ mod tests {
                 "split node-a node-b",
                 vec!["node-a".to_owned(), "node-b".to_owned()],
                 Fault::Split,
+            ),
+            (
+                "sieve 0x88b5 node-a",
+                one(),
+                Fault::Sieve {
+                    ether_type: EtherType(0x88b5),
+                },
             ),
             ("heal node-a", one(), Fault::Heal),
         ];

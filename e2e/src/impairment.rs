@@ -1,5 +1,5 @@
-//! What the bridge of the LAN does to frames: it loses some of a node's, all of one kind, or all
-//! between two halves.
+//! What the bridge of the LAN does to frames: it loses some of a node's, all of one kind, or all,
+//! or all of one kind, between two halves.
 //!
 //! The rules are nftables' of the family `bridge`, made anew as a whole from the faults that are in
 //! force, and put in force at once. They lie where they are exact: what a node sends is counted once
@@ -18,7 +18,7 @@ use crate::network::{Topology, nft};
 pub const fn is_impairment(fault: Fault) -> bool {
     matches!(
         fault,
-        Fault::Lose { .. } | Fault::Filter { .. } | Fault::Split
+        Fault::Lose { .. } | Fault::Filter { .. } | Fault::Split | Fault::Sieve { .. }
     )
 }
 
@@ -30,7 +30,8 @@ pub async fn apply(topology: &Topology, faults: &BTreeMap<String, Vec<Fault>>) -
 /// The rules: the whole table `lab`, in the language of nft(8).
 fn rules(topology: &Topology, faults: &BTreeMap<String, Vec<Fault>>) -> String {
     let (mut entering, mut leaving) = (String::new(), String::new());
-    let mut far = Vec::new();
+    // The ports of the far half, by what the halves lose of each other.
+    let mut halves: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for host in topology.nodes() {
         let port = format!("\"{}\"", host.port("lan"));
         for &fault in faults.get(&host.name).into_iter().flatten() {
@@ -55,12 +56,16 @@ fn rules(topology: &Topology, faults: &BTreeMap<String, Vec<Fault>>) -> String {
                     rule(&mut entering, &format!("iifname {port} {kind}"));
                     rule(&mut leaving, &format!("oifname {port} {kind}"));
                 }
-                Fault::Split => far.push(port.clone()),
+                Fault::Split => halves.entry(String::new()).or_default().push(port.clone()),
+                Fault::Sieve { ether_type } => {
+                    let kind = format!("ether type {ether_type} ");
+                    halves.entry(kind).or_default().push(port.clone());
+                }
                 Fault::Cut(_) | Fault::Crash | Fault::Pause | Fault::Heal => {}
             }
         }
     }
-    if !far.is_empty() {
+    for (kind, far) in halves {
         let far = far.join(", ");
         let near: Vec<String> = topology
             .hosts
@@ -72,7 +77,7 @@ fn rules(topology: &Topology, faults: &BTreeMap<String, Vec<Fault>>) -> String {
         for (from, to) in [(&far, &near), (&near, &far)] {
             rule(
                 &mut leaving,
-                &format!("iifname {{ {from} }} oifname {{ {to} }} drop"),
+                &format!("iifname {{ {from} }} oifname {{ {to} }} {kind}drop"),
             );
         }
     }
@@ -142,6 +147,24 @@ mod tests {
             [
                 "iifname \"node-c-lan\" ether type 0x88b5 drop",
                 "oifname \"node-c-lan\" ether type 0x88b5 drop",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_sieve_drops_one_kind_between_its_halves_both_ways() {
+        let sieve = Fault::Sieve {
+            ether_type: EtherType(0x88b5),
+        };
+        let (far, near) = (
+            "\"node-b-lan\"",
+            "\"node-a-lan\", \"node-c-lan\", \"client-lan\", \"gateway-lan\"",
+        );
+        assert_eq!(
+            lines(&[("node-b", sieve)]),
+            [
+                format!("iifname {{ {far} }} oifname {{ {near} }} ether type 0x88b5 drop"),
+                format!("iifname {{ {near} }} oifname {{ {far} }} ether type 0x88b5 drop"),
             ]
         );
     }

@@ -75,7 +75,7 @@ impl Supervisor {
                 }
             }
             // The bridge plays it.
-            Fault::Lose { .. } | Fault::Filter { .. } | Fault::Split => {}
+            Fault::Lose { .. } | Fault::Filter { .. } | Fault::Split | Fault::Sieve { .. } => {}
             Fault::Heal => {
                 self.plug(&host.port_names(Network::Both), true).await?;
                 for name in self.programs_on(node) {

@@ -1,5 +1,8 @@
 //! A station that asks again and again who has an address, and notes every frame that says so.
 //!
+//! Each question is asked from an address of its own, so that its answer tells which one it answers:
+//! one that comes late is told from one that never comes.
+//!
 //! It runs on the gateway, not on the client: answers to its questions would set the client's
 //! neighbour cache right, and how long that stays wrong is part of what clients see. It hears what
 //! is broadcast too, so gratuitous ARP and unsolicited Neighbor Advertisements.
@@ -8,7 +11,7 @@
 //! whether the octets are right; the speaker's tests compare those with the kernel.
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,16 +66,17 @@ pub fn observe(
     };
     let socket = PacketSocket::open(LinkIndex(index), ether_type, &EVERYTHING)
         .context(|| "cannot open a packet socket".to_owned())?;
-    let question = question(address, host)?.encode();
+    let mac = host.mac().parse().map_err(unexpected)?;
+    let mut questions = Questions::new(address, mac);
     let mut buffer = [0; 2048];
-    let (mut asked, mut ask_at) = (0, clock::now());
+    let mut ask_at = clock::now();
     while !stop.load(Ordering::Relaxed) {
         if clock::now() >= ask_at {
             // A link that is down or full now is asked again soon.
-            let _lost = socket.send(question.as_octets());
-            asked += 1;
+            let now = clock::now();
+            let _lost = socket.send(questions.next(now).encode().as_octets());
             // One that was held up does not catch up: the interval is the least.
-            ask_at = clock::now().max(ask_at + INTERVAL);
+            ask_at = now.max(ask_at + INTERVAL);
         }
         let pause = ask_at.since(clock::now()).as_millis();
         let pause = PollTimeout::from(u8::try_from(pause).unwrap_or(u8::MAX));
@@ -83,13 +87,7 @@ pub fn observe(
             let Ok(frame) = Frame::parse(received.octets) else {
                 continue;
             };
-            if let Some((mac, kind)) = told(&frame, address) {
-                let sighting = Sighting {
-                    at,
-                    mac,
-                    kind,
-                    question: asked,
-                };
+            if let Some(sighting) = questions.sighting(&frame, at) {
                 write_line(&mut output, &sighting)?;
             }
         }
@@ -98,71 +96,114 @@ pub fn observe(
 }
 
 fn write_line(output: &mut impl Write, sighting: &Sighting) -> Result<()> {
-    let line =
-        serde_json::to_string(sighting).map_err(|error| Error::Unexpected(error.to_string()))?;
+    let line = serde_json::to_string(sighting).map_err(unexpected)?;
     output
         .write_all((line + "\n").as_bytes())
         .and_then(|()| output.flush())
         .context(|| "nobody reads what is observed".to_owned())
 }
 
-/// The frame by which `host` asks who has `address`.
-fn question(address: IpAddr, host: &Host) -> Result<Frame> {
-    let mac = host.mac();
-    let source: MacAddr = mac
-        .parse()
-        .map_err(|error| Error::Unexpected(format!("{error}")))?;
-    let (destination, packet) = match address {
-        IpAddr::V4(target) => {
-            let arp = Arp {
-                operation: Operation::Request,
-                sender_mac: source,
-                sender_ip: host.ipv4(),
-                target_mac: MacAddr::ZERO,
-                target_ip: target,
-            };
-            (MacAddr::BROADCAST, Packet::Arp(arp))
-        }
-        IpAddr::V6(target) => {
-            let group = solicited_node(target);
-            let solicitation = Solicitation {
-                source: host.ipv6(),
-                destination: group,
-                target,
-                source_mac: Some(source),
-            };
-            (multicast_mac(group), Packet::Solicitation(solicitation))
-        }
-    };
-    Ok(Frame {
-        destination,
-        source,
-        vlan: None,
-        packet,
-    })
+fn unexpected(error: impl std::fmt::Display) -> Error {
+    Error::Unexpected(error.to_string())
 }
 
-/// Which MAC address a frame tells for `address`, if it does, and what moved its sender.
-fn told(frame: &Frame, address: IpAddr) -> Option<(MacAddr, Kind)> {
-    let (is_told, mac, is_answer) = match frame.packet {
-        Packet::Arp(arp) => (
-            IpAddr::V4(arp.sender_ip) == address,
-            arp.sender_mac,
-            arp.operation == Operation::Reply && IpAddr::V4(arp.target_ip) != address,
-        ),
-        Packet::Advertisement(advertisement) => (
-            IpAddr::V6(advertisement.target) == address,
-            advertisement.target_mac.unwrap_or(frame.source),
-            advertisement.solicited,
-        ),
-        Packet::Solicitation(_) => return None,
-    };
-    let kind = if is_answer {
-        Kind::Answer
-    } else {
-        Kind::Announcement
-    };
-    is_told.then_some((mac, kind))
+/// Questions who has an address, numbered by the address that asks. Those are of the ranges for
+/// benchmarks, 198.18.0.0/15 (RFC 2544) and `2001:2::/48` (RFC 5180), and nobody's.
+struct Questions {
+    address: IpAddr,
+    mac: MacAddr,
+    /// When each was asked, by its number modulo [`NUMBERS`].
+    asked_at: Vec<Moment>,
+    asked: u64,
+}
+
+/// How many questions are told apart: some minutes of them.
+const NUMBERS: u64 = 1 << 17;
+
+const ASKERS_IPV4: u32 = Ipv4Addr::new(198, 18, 0, 0).to_bits();
+const ASKERS_IPV6: u128 = Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, 0).to_bits();
+
+impl Questions {
+    fn new(address: IpAddr, mac: MacAddr) -> Self {
+        Self {
+            address,
+            mac,
+            asked_at: vec![Moment::ORIGIN; usize::try_from(NUMBERS).unwrap_or_default()],
+            asked: 0,
+        }
+    }
+
+    /// The next question, which is asked now.
+    fn next(&mut self, now: Moment) -> Frame {
+        self.asked += 1;
+        let number = u32::try_from(self.asked % NUMBERS).unwrap_or_default();
+        if let Some(asked_at) = self.asked_at.get_mut(number as usize) {
+            *asked_at = now;
+        }
+        let (destination, packet) = match self.address {
+            IpAddr::V4(target) => {
+                let arp = Arp {
+                    operation: Operation::Request,
+                    sender_mac: self.mac,
+                    sender_ip: Ipv4Addr::from_bits(ASKERS_IPV4 | number),
+                    target_mac: MacAddr::ZERO,
+                    target_ip: target,
+                };
+                (MacAddr::BROADCAST, Packet::Arp(arp))
+            }
+            IpAddr::V6(target) => {
+                let group = solicited_node(target);
+                let solicitation = Solicitation {
+                    source: Ipv6Addr::from_bits(ASKERS_IPV6 | u128::from(number)),
+                    destination: group,
+                    target,
+                    source_mac: Some(self.mac),
+                };
+                (multicast_mac(group), Packet::Solicitation(solicitation))
+            }
+        };
+        Frame {
+            destination,
+            source: self.mac,
+            vlan: None,
+            packet,
+        }
+    }
+
+    /// What a frame that came in at `at` tells of the address, if it does.
+    fn sighting(&self, frame: &Frame, at: Moment) -> Option<Sighting> {
+        let (is_told, mac, asker) = match frame.packet {
+            Packet::Arp(arp) => (
+                IpAddr::V4(arp.sender_ip) == self.address,
+                arp.sender_mac,
+                arp.target_ip.to_bits() ^ ASKERS_IPV4,
+            ),
+            Packet::Advertisement(advertisement) => (
+                IpAddr::V6(advertisement.target) == self.address,
+                advertisement.target_mac.unwrap_or(frame.source),
+                u32::try_from(advertisement.destination.to_bits() ^ ASKERS_IPV6)
+                    .unwrap_or(u32::MAX),
+            ),
+            Packet::Solicitation(_) => return None,
+        };
+        let number = Some(u64::from(asker)).filter(|&number| number < NUMBERS);
+        let (kind, question, asked_at) = match number {
+            Some(number) => {
+                let ago = (self.asked + NUMBERS - number) % NUMBERS;
+                let index = usize::try_from(number).unwrap_or_default();
+                let asked_at = self.asked_at.get(index).copied()?;
+                (Kind::Answer, self.asked.checked_sub(ago)?, asked_at)
+            }
+            None => (Kind::Announcement, self.asked, at),
+        };
+        is_told.then_some(Sighting {
+            at,
+            mac,
+            kind,
+            question,
+            asked_at,
+        })
+    }
 }
 
 /// An observer at work in a lab. It ends when this is dropped.
@@ -222,5 +263,91 @@ impl Observer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|sighting| sighting.at >= moment);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_core::frame::ndp::Advertisement;
+
+    use super::*;
+
+    const ASKER: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+    const OWNER: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+
+    fn answer(question: &Frame) -> Frame {
+        let packet = match question.packet {
+            Packet::Arp(arp) => Packet::Arp(Arp {
+                operation: Operation::Reply,
+                sender_mac: OWNER,
+                sender_ip: arp.target_ip,
+                target_mac: arp.sender_mac,
+                target_ip: arp.sender_ip,
+            }),
+            Packet::Solicitation(asked) => Packet::Advertisement(Advertisement {
+                source: "fe80::2".parse().expect("an address"),
+                destination: asked.source,
+                target: asked.target,
+                router: false,
+                solicited: true,
+                overrides: true,
+                target_mac: Some(OWNER),
+            }),
+            Packet::Advertisement(_) => panic!("no question: {question:?}"),
+        };
+        Frame {
+            destination: ASKER,
+            source: OWNER,
+            vlan: None,
+            packet,
+        }
+    }
+
+    #[test]
+    fn an_answer_tells_which_question_it_answers_however_late() {
+        for address in ["192.0.2.128", "2001:db8::1"] {
+            let mut questions = Questions::new(address.parse().expect("an address"), ASKER);
+            let asked = |number: u64| Moment::from_millis(2 * number);
+            let mut late = None;
+            // Past the point at which numbers begin anew.
+            for number in 1..=NUMBERS + 5 {
+                let question = questions.next(asked(number));
+                if number == NUMBERS - 3 {
+                    late = Some(question);
+                }
+            }
+            let at = asked(NUMBERS + 6);
+            let seen = questions.sighting(&answer(&late.expect("asked")), at);
+            let expected = Sighting {
+                at,
+                mac: OWNER,
+                kind: Kind::Answer,
+                question: NUMBERS - 3,
+                asked_at: asked(NUMBERS - 3),
+            };
+            assert_eq!(seen, Some(expected), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_an_announcement() {
+        let address = Ipv4Addr::new(192, 0, 2, 128);
+        let questions = Questions::new(address.into(), ASKER);
+        let gratuitous = |sender_ip| Frame {
+            destination: MacAddr::BROADCAST,
+            source: OWNER,
+            vlan: None,
+            packet: Packet::Arp(Arp {
+                operation: Operation::Request,
+                sender_mac: OWNER,
+                sender_ip,
+                target_mac: MacAddr::ZERO,
+                target_ip: sender_ip,
+            }),
+        };
+        let seen = questions.sighting(&gratuitous(address), Moment::ORIGIN);
+        assert_eq!(seen.map(|seen| seen.kind), Some(Kind::Announcement));
+        let other = gratuitous(Ipv4Addr::new(192, 0, 2, 129));
+        assert_eq!(questions.sighting(&other, Moment::ORIGIN), None);
     }
 }

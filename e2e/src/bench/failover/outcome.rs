@@ -34,6 +34,8 @@ pub struct Outcome {
     pub long_slowest_ms: f64,
     /// How long nobody answered who has the address.
     pub silence_ms: f64,
+    /// How many questions who has the address nobody answered.
+    pub unanswered: u64,
     /// How many questions who has the address two stations answered.
     pub answered_twice: usize,
     /// How long two stations said at once that they have it.
@@ -65,6 +67,7 @@ impl Outcome {
             long_broken: seen.long.broken,
             long_slowest_ms: tenths(seen.long.slowest_ms),
             silence_ms: ms(sightings::silence(sightings, observer::INTERVAL)),
+            unanswered: sightings::unanswered(sightings),
             answered_twice: sightings::answered_twice(sightings),
             overlap_ms: ms(sightings::overlap(sightings)),
             moves: sightings::moves(sightings),
@@ -124,6 +127,8 @@ pub struct Summary {
     pub long_broken: u64,
     /// The longest time in which nobody answered who has the address.
     pub silence_ms_max: f64,
+    /// Questions who has the address that nobody answered, in all runs together.
+    pub unanswered: u64,
     /// Questions who has the address that two stations answered, in all runs together.
     pub answered_twice: usize,
     /// The longest time in which two stations said at once that they have it.
@@ -151,6 +156,7 @@ impl Summary {
             connections_failed: outcomes.iter().map(|one| one.connections_failed).sum(),
             long_broken: outcomes.iter().map(|outcome| outcome.long_broken).sum(),
             silence_ms_max: longest(|outcome| outcome.silence_ms),
+            unanswered: outcomes.iter().map(|outcome| outcome.unanswered).sum(),
             answered_twice: outcomes.iter().map(|outcome| outcome.answered_twice).sum(),
             overlap_ms_max: longest(|outcome| outcome.overlap_ms),
             moves: outcomes.iter().map(|outcome| outcome.moves).sum(),
@@ -171,7 +177,7 @@ impl Summary {
             "outage         p50 {p50_ms:.1} ms, p95 {p95_ms:.1} ms, p99 {p99_ms:.1} ms, max {max_ms:.1} ms \
              ({} runs)\n\
              lost           {} datagrams, {} new connections; a lasting one broke {} times\n\
-             nobody answers {:.1} ms at most\n\
+             nobody answers {:.1} ms at most, {} questions in all\n\
              two answer     {:.1} ms at most, {} questions in all\n\
              moves          {}",
             self.runs,
@@ -179,6 +185,7 @@ impl Summary {
             self.connections_failed,
             self.long_broken,
             self.silence_ms_max,
+            self.unanswered,
             self.overlap_ms_max,
             self.answered_twice,
             self.moves,

@@ -19,8 +19,10 @@ pub struct Sighting {
     pub mac: MacAddr,
     /// Whether it answered the observer, or told everybody unasked.
     pub kind: Kind,
-    /// How many times the observer had asked by then.
+    /// The number of the question that it answers; of the last one, if it answers none.
     pub question: u64,
+    /// When that was asked.
+    pub asked_at: Moment,
 }
 
 /// What moved a station to tell.
@@ -103,16 +105,33 @@ pub fn answered_twice(sightings: &[Sighting]) -> usize {
     by_question.values().filter(|macs| macs.len() > 1).count()
 }
 
-/// The longest time in which nobody answered, less the observer's `interval`. Zero if every question
-/// was answered before the next.
+/// How many questions nobody answered, of those between the first and the last that were.
+#[must_use]
+pub fn unanswered(sightings: &[Sighting]) -> u64 {
+    let answered = answered(sightings);
+    let asked = match (answered.first_key_value(), answered.last_key_value()) {
+        (Some((first, _)), Some((last, _))) => last - first + 1,
+        _ => 0,
+    };
+    asked - answered.len() as u64
+}
+
+/// The longest time in which nobody answered what was asked, less the observer's `interval`. Zero if
+/// every question was answered, however late.
 #[must_use]
 pub fn silence(sightings: &[Sighting], interval: Duration) -> Duration {
-    let answers: Vec<&Sighting> = answers(sightings).collect();
-    let pairs = answers.windows(2);
-    let gaps = pairs.filter(|pair| pair[1].question > pair[0].question + 1);
-    gaps.map(|pair| pair[1].at.since(pair[0].at).saturating_sub(interval))
+    let answered: Vec<(u64, Moment)> = answered(sightings).into_iter().collect();
+    let pairs = answered.windows(2);
+    let gaps = pairs.filter(|pair| pair[1].0 > pair[0].0 + 1);
+    gaps.map(|pair| pair[1].1.since(pair[0].1).saturating_sub(interval))
         .max()
         .unwrap_or_default()
+}
+
+/// The questions that were answered, and when they were asked.
+fn answered(sightings: &[Sighting]) -> BTreeMap<u64, Moment> {
+    let pairs = answers(sightings).map(|answer| (answer.question, answer.asked_at));
+    pairs.collect()
 }
 
 /// How many times the announcer changed. A station that answers for a moment only is none.
@@ -152,6 +171,7 @@ mod tests {
             mac,
             kind: Kind::Answer,
             question,
+            asked_at: Moment::from_millis(question * INTERVAL),
         };
         questions.map(answer).collect()
     }
@@ -237,12 +257,31 @@ mod tests {
     }
 
     #[test]
+    fn a_late_answer_is_an_answer_and_one_that_never_comes_is_silence() {
+        let mut late = answering(A, 0, 1000);
+        for answer in &mut late[100..110] {
+            answer.at = Moment::from_millis(250);
+        }
+        let interval = Duration::from_millis(INTERVAL);
+        assert_eq!(
+            (unanswered(&late), silence(&late, interval)),
+            (0, Duration::ZERO)
+        );
+        let mut lost = answering(A, 0, 1000);
+        lost.drain(100..110);
+        let silent = Duration::from_millis(10 * INTERVAL);
+        assert_eq!((unanswered(&lost), silence(&lost, interval)), (10, silent));
+        assert_eq!(unanswered(&[]), 0);
+    }
+
+    #[test]
     fn an_announcement_counts_for_overlap_and_answers_nothing() {
         let announced = |at| Sighting {
             at: Moment::from_millis(at),
             mac: B,
             kind: Kind::Announcement,
             question: at / INTERVAL,
+            asked_at: Moment::from_millis(at),
         };
         let rows = [
             (vec![announced(500)], 0),

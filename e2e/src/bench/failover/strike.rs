@@ -3,13 +3,14 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use bellwether_core::frame::beacon;
 use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::control::Action;
 use crate::error::Result;
-use crate::fault::{Fault, Network};
-use crate::lab::Lab;
+use crate::fault::{Direction, EtherType, Fault, Network};
+use crate::lab::{Lab, wait_for};
 
 /// What happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ValueEnum)]
@@ -25,8 +26,18 @@ pub enum Kind {
     Cut,
     /// Its speaker ends in order (SIGTERM) and is started again
     Restart,
+    /// The speakers of all nodes are restarted, one after another
+    Rolling,
     /// It is cordoned, and labelled to take no traffic from outside
     Drain,
+    /// It is labelled to take no traffic from outside
+    Exclude,
+    /// Nothing that it sends on the LAN arrives
+    Mute,
+    /// Nothing that is sent to it on the LAN arrives
+    Deaf,
+    /// The nodes fall apart into two halves that do not hear each other's beacons; all else passes
+    Filter,
     /// The LAN falls apart into two halves, and comes together again
     Split,
 }
@@ -50,6 +61,13 @@ const PAUSES: f64 = 200.0;
 /// far half to elect one of its own.
 const APART: Duration = Duration::from_secs(3);
 
+/// How long a node stays mute or deaf after it was replaced, and for how long beacons are filtered:
+/// several times what it takes to find out.
+const IMPAIRED: Duration = Duration::from_secs(2);
+
+/// How long a speaker may take until it is ready.
+const READY: Duration = Duration::from_secs(15);
+
 /// The label by which a user takes a node out of service.
 const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
@@ -58,6 +76,7 @@ const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 pub struct Strike {
     kind: Kind,
     owner: String,
+    nodes: Vec<String>,
     pause: Duration,
     far: Vec<String>,
     /// How long after the traffic has begun it comes, beyond what all wait: so that it meets
@@ -79,6 +98,7 @@ impl Strike {
         Self {
             kind,
             owner: owner.to_owned(),
+            nodes: nodes.to_vec(),
             pause: SHORTEST.mul_f64(PAUSES.powf(power)),
             far: far_half(nodes, chosen),
             phase: Duration::from_millis(lot("phase", 200).into()),
@@ -90,7 +110,7 @@ impl Strike {
     pub fn detail(&self) -> String {
         match self.kind {
             Kind::Pause => format!("for {:.0} ms", self.pause.as_secs_f64() * 1000.0),
-            Kind::Split => format!("off: {}", self.far.join(" ")),
+            Kind::Split | Kind::Filter => format!("off: {}", self.far.join(" ")),
             _ => String::new(),
         }
     }
@@ -113,15 +133,28 @@ impl Strike {
                 lab.act(&speaker, Action::Start).await?;
                 return Ok(Then::Over);
             }
+            Kind::Rolling => {
+                for node in &self.nodes {
+                    restart(lab, node).await?;
+                }
+                return Ok(Then::Over);
+            }
             Kind::Drain => {
                 lab.kubectl(&["cordon", &self.owner], "").await?;
-                let label = format!("{EXCLUDE}=");
-                lab.kubectl(&["label", "node", &self.owner, &label], "")
+                self.label(lab, "=").await?;
+            }
+            Kind::Exclude => self.label(lab, "=").await?,
+            Kind::Mute => self.lose(lab, Direction::Sending).await?,
+            Kind::Deaf => self.lose(lab, Direction::Receiving).await?,
+            Kind::Filter => {
+                let ether_type = EtherType(beacon::ETHER_TYPE);
+                lab.fault_all(&self.far(), Fault::Sieve { ether_type })
                     .await?;
+                tokio::time::sleep(IMPAIRED).await;
+                return Ok(Then::Over);
             }
             Kind::Split => {
-                let far: Vec<&str> = self.far.iter().map(String::as_str).collect();
-                lab.fault_all(&far, Fault::Split).await?;
+                lab.fault_all(&self.far(), Fault::Split).await?;
                 if !self.far.contains(&self.owner) {
                     tokio::time::sleep(APART).await;
                     return Ok(Then::Over);
@@ -139,23 +172,56 @@ impl Strike {
                 let speaker = format!("speaker-{}", self.owner);
                 lab.act(&speaker, Action::Start).await
             }
-            Kind::Pause | Kind::Restart => Ok(()),
+            Kind::Pause | Kind::Restart | Kind::Rolling => Ok(()),
             Kind::Drain => {
-                let label = format!("{EXCLUDE}-");
-                lab.kubectl(&["label", "node", &self.owner, &label], "")
-                    .await?;
+                self.label(lab, "-").await?;
                 lab.kubectl(&["uncordon", &self.owner], "").await?;
                 Ok(())
             }
+            Kind::Exclude => self.label(lab, "-").await,
+            Kind::Mute | Kind::Deaf => {
+                tokio::time::sleep(IMPAIRED).await;
+                lab.fault(&self.owner, Fault::Heal).await
+            }
+            Kind::Filter => lab.fault_all(&self.far(), Fault::Heal).await,
             Kind::Split => {
                 if self.far.contains(&self.owner) {
                     tokio::time::sleep(APART).await;
                 }
-                let far: Vec<&str> = self.far.iter().map(String::as_str).collect();
-                lab.fault_all(&far, Fault::Heal).await
+                lab.fault_all(&self.far(), Fault::Heal).await
             }
         }
     }
+
+    fn far(&self) -> Vec<&str> {
+        self.far.iter().map(String::as_str).collect()
+    }
+
+    /// Puts the label on the owner (`=`), or takes it off (`-`).
+    async fn label(&self, lab: &Lab, change: &str) -> Result<()> {
+        let label = format!("{EXCLUDE}{change}");
+        lab.kubectl(&["label", "node", &self.owner, &label], "")
+            .await
+            .map(drop)
+    }
+
+    async fn lose(&self, lab: &Lab, direction: Direction) -> Result<()> {
+        let percent = 100;
+        lab.fault(&self.owner, Fault::Lose { direction, percent })
+            .await
+    }
+}
+
+/// Restarts the speaker of a node, and waits until it is ready, as a rolling update does.
+async fn restart(lab: &Lab, node: &str) -> Result<()> {
+    let speaker = format!("speaker-{node}");
+    lab.act(&speaker, Action::Stop).await?;
+    lab.act(&speaker, Action::Start).await?;
+    wait_for(&format!("{speaker} being ready"), READY, async || {
+        let checked = lab.check_speaker(node).await;
+        checked.map_err(|error| error.to_string())
+    })
+    .await
 }
 
 /// The lot from 0 to `lots` - 1 that this run draws for `what`.
