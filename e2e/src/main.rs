@@ -101,7 +101,7 @@ enum Verb {
         #[command(subcommand)]
         bench: Bench,
     },
-    /// Build Kubernetes, if that has not been done
+    /// Build Kubernetes and Helm, if that has not been done
     Build,
     #[command(hide = true)]
     Keep { orders: String },
@@ -229,7 +229,9 @@ async fn run(verb: Verb) -> Result<ExitCode> {
             failover::observer::observe(address, &host, &stop, std::io::stdout())?;
         }
         Verb::Build => {
-            for (name, path) in binaries::find_or_build()? {
+            let mut programs = binaries::find_or_build()?;
+            programs.insert("helm".to_owned(), binaries::helm()?);
+            for (name, path) in programs {
                 println!("{name:24} {}", path.display());
             }
         }
