@@ -42,6 +42,7 @@ const KUBERNETES: Module = Module {
         "kube-scheduler",
         "kube-proxy",
         "kubectl",
+        "kubelet",
     ],
 };
 

@@ -151,6 +151,13 @@ impl Folder {
         self.0.join("api.sock")
     }
 
+    /// The file that names the first process of a node of the full lab, as the lab sees it. It is
+    /// there as long as the node has power.
+    #[must_use]
+    pub fn machine(&self, node: &str) -> PathBuf {
+        self.0.join(format!("{node}.pid"))
+    }
+
     /// Who keeps the lab.
     #[must_use]
     pub fn keeper(&self) -> PathBuf {

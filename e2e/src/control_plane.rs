@@ -30,16 +30,23 @@ pub struct ControlPlane {
     authority: Authority,
     scratch: PathBuf,
     programs: BTreeMap<String, PathBuf>,
+    /// Whether the nodes have real kubelets.
+    kubelets: bool,
 }
 
 impl ControlPlane {
     /// Makes the keys and certificates, and writes them below the lab's scratch folder.
-    pub fn new(folder: &Folder, programs: BTreeMap<String, PathBuf>) -> Result<Self> {
+    pub fn new(
+        folder: &Folder,
+        programs: BTreeMap<String, PathBuf>,
+        kubelets: bool,
+    ) -> Result<Self> {
         let authority = Authority::new()?;
         let this = Self {
             authority,
             scratch: folder.scratch(),
             programs,
+            kubelets,
         };
         let server = this.authority.server(&[
             "localhost",
@@ -55,6 +62,11 @@ impl ControlPlane {
         this.write("tokens.key", &private)?;
         this.write("tokens.pub", &public)?;
         this.write("audit.yaml", AUDIT_POLICY)?;
+        let to_kubelets = this
+            .authority
+            .client("kube-apiserver", Some("system:masters"))?;
+        this.write("kubelet-client.crt", &to_kubelets.certificate)?;
+        this.write("kubelet-client.key", &to_kubelets.key)?;
         for (name, user, group) in [
             ("scheduler", "system:kube-scheduler", None),
             ("controller-manager", "system:kube-controller-manager", None),
@@ -66,6 +78,12 @@ impl ControlPlane {
             this.write(&format!("{name}.kubeconfig"), &config)?;
         }
         Ok(this)
+    }
+
+    /// Who signs the certificates.
+    #[must_use]
+    pub const fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// A kubeconfig for `server` with `credentials`, as JSON, which is YAML too.
@@ -137,14 +155,11 @@ impl ControlPlane {
 
     /// The API server, which logs every request.
     pub fn apiserver(&self, folder: &Folder) -> Result<Program> {
-        let args = vec![
+        let mut args = vec![
             "--etcd-servers=http://127.0.0.1:2379".to_owned(),
             "--bind-address=0.0.0.0".to_owned(),
             format!("--secure-port={API_PORT}"),
             format!("--advertise-address={API_ADDRESS}"),
-            "--endpoint-reconciler-type=none".to_owned(),
-            "--disable-admission-plugins=TaintNodesByCondition".to_owned(),
-            "--authorization-mode=RBAC".to_owned(),
             "--allow-privileged=true".to_owned(),
             format!("--service-cluster-ip-range={SERVICE_NETWORKS}"),
             format!("--client-ca-file={}", self.file("ca.crt")),
@@ -159,10 +174,28 @@ impl ControlPlane {
             format!("--audit-policy-file={}", self.file("audit.yaml")),
             format!("--audit-log-path={}", folder.audit_log().display()),
         ];
+        if self.kubelets {
+            let kubelet = |what: &str, file: &str| format!("--kubelet-{what}={}", self.file(file));
+            args.extend([
+                "--authorization-mode=Node,RBAC".to_owned(),
+                "--enable-admission-plugins=NodeRestriction".to_owned(),
+                "--kubelet-preferred-address-types=InternalIP".to_owned(),
+                kubelet("certificate-authority", "ca.crt"),
+                kubelet("client-certificate", "kubelet-client.crt"),
+                kubelet("client-key", "kubelet-client.key"),
+            ]);
+        } else {
+            // No pod asks for the Service `kubernetes`, and nobody would take the taint off again.
+            args.extend([
+                "--endpoint-reconciler-type=none".to_owned(),
+                "--disable-admission-plugins=TaintNodesByCondition".to_owned(),
+                "--authorization-mode=RBAC".to_owned(),
+            ]);
+        }
         self.program("kube-apiserver", args)
     }
 
-    /// The controllers that a cluster without a kubelet needs. Nodes count as lost after ten
+    /// All controllers, or those that a cluster without a kubelet needs. Nodes count as lost after ten
     /// seconds, not forty, and its own requests are not throttled, or it would hide everything else.
     pub fn controller_manager(&self) -> Result<Program> {
         let controllers = [
@@ -176,12 +209,17 @@ impl ControlPlane {
             "serviceaccount-controller",
             "service-cidr-controller",
         ];
+        let controllers = if self.kubelets {
+            "*".to_owned()
+        } else {
+            controllers.join(",")
+        };
         let args = vec![
             format!(
                 "--kubeconfig={}",
                 self.file("controller-manager.kubeconfig")
             ),
-            format!("--controllers={}", controllers.join(",")),
+            format!("--controllers={controllers}"),
             format!("--root-ca-file={}", self.file("ca.crt")),
             format!(
                 "--service-account-private-key-file={}",
@@ -269,7 +307,8 @@ pub async fn wait_ready(client: &Client) -> Result<()> {
     Ok(())
 }
 
-fn api_url() -> String {
+/// How the API server is reached from within the lab.
+pub fn api_url() -> String {
     format!("https://{API_ADDRESS}:{API_PORT}")
 }
 

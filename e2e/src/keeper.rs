@@ -18,6 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::binaries;
+use crate::cgroup;
 use crate::control::Folder;
 use crate::error::{Context, Error, Result};
 use crate::lab::LabOptions;
@@ -61,7 +62,8 @@ fn parent_of(pid: i32) -> Option<i32> {
     after_name.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn child_of(parent: i32) -> Option<i32> {
+/// A child of a process.
+pub fn child_of(parent: i32) -> Option<i32> {
     let entries = fs::read_dir("/proc").ok()?;
     entries
         .flatten()
@@ -83,14 +85,15 @@ pub fn hold(name: &str) -> Result<UnixListener> {
 pub async fn keep(options: LabOptions) -> Result<()> {
     let folder = Folder::of(&options.name);
     let _hold = hold(&options.name).inspect_err(|error| say(&error.to_string()))?;
-    remove(&folder)?;
+    let name = options.name.clone();
+    tidy(&folder, &name)?;
     for path in [folder.path(), &folder.logs(), &folder.scratch()] {
         fs::create_dir_all(path).context(|| format!("cannot create {}", path.display()))?;
     }
     if let Err(error) = run(options, &folder).await {
         say(&error.to_string());
     }
-    remove(&folder)
+    tidy(&folder, &name)
 }
 
 /// For whoever brings the lab up. Nobody reads it any more once the lab is ready.
@@ -222,8 +225,9 @@ async fn forward(listener: TcpListener, socket: PathBuf) {
     }
 }
 
-/// Removes the folder of a lab that does not run.
-pub fn remove(folder: &Folder) -> Result<()> {
+/// Removes the folder and the control groups of a lab that does not run.
+pub fn tidy(folder: &Folder, name: &str) -> Result<()> {
+    cgroup::remove_lab(name)?;
     match fs::remove_dir_all(folder.path()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).context(|| format!("cannot remove {}", folder.path().display()))

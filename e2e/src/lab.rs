@@ -21,6 +21,7 @@ use crate::control_plane;
 use crate::error::{Context, Error, Result};
 use crate::fault::Fault;
 use crate::keeper::{self, DETACH, Keeper};
+use crate::machine::{NAMESPACES, first_process};
 use crate::network::Topology;
 use crate::process::stdout_of;
 use crate::supervisor::{READY, STEP};
@@ -44,6 +45,15 @@ pub struct LabOptions {
     /// Kubernetes alone, without the product
     #[arg(long)]
     pub bare: bool,
+
+    /// Real kubelets: each node runs containerd and kubelet, and pods are containers; the product is
+    /// installed from its images and manifests (needs root)
+    #[arg(long)]
+    pub kubelet: bool,
+
+    /// The folder with the product's images, for --kubelet
+    #[arg(long, env = "BELLWETHER_IMAGES", default_value_os_t = default_images())]
+    pub images: PathBuf,
 
     /// How many replicas of the controller run
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=5))]
@@ -98,6 +108,10 @@ fn default_manifests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests")
 }
 
+fn default_images() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images")
+}
+
 /// Beside the lab's own executable.
 fn default_binaries() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
@@ -138,7 +152,7 @@ impl Lab {
         lifetime: Lifetime,
         mut progress: impl FnMut(&str),
     ) -> Result<Self> {
-        ensure_programs(options.proxy_mode == ProxyMode::Iptables)?;
+        ensure_programs(options)?;
         ensure_namespaces()?;
         // Here and not in the keeper, so that the user sees the progress of the build.
         binaries::find_or_build()?;
@@ -277,15 +291,20 @@ impl Lab {
         program: impl AsRef<std::ffi::OsStr>,
     ) -> tokio::process::Command {
         let supervisor = self.keeper.supervisor;
+        let machine = first_process(&self.folder.machine(host));
         let mut command = tokio::process::Command::new("nsenter");
         command.arg("--target").arg(supervisor.to_string());
         if !is_root() {
             command.args(["--user", "--preserve-credentials"]);
         }
         command.args(["--mount", "--pid"]);
-        match host {
-            "control-plane" => command.arg("--net"),
-            host => command.arg(format!("--net=/proc/{supervisor}/root/run/netns/{host}")),
+        match (machine, host) {
+            // From within the lab, because that is who sees it under this number.
+            (Some(machine), _) => command
+                .args(["nsenter", &format!("--target={machine}")])
+                .args(NAMESPACES),
+            (None, "control-plane") => command.arg("--net"),
+            (None, host) => command.arg(format!("--net=/proc/{supervisor}/root/run/netns/{host}")),
         };
         command.arg(program).kill_on_drop(true);
         command
@@ -389,7 +408,7 @@ pub async fn down(name: &str) -> Result<bool> {
         .await?;
     }
     let _hold = keeper::hold(name)?;
-    keeper::remove(&folder)?;
+    keeper::tidy(&folder, name)?;
     Ok(existed)
 }
 

@@ -23,21 +23,25 @@
 pub mod bench;
 pub mod binaries;
 pub mod certificates;
+pub mod cgroup;
 pub mod cluster;
 pub mod control;
 pub mod control_plane;
 pub mod demo;
 pub mod error;
 pub mod fault;
+pub mod image;
 pub mod impairment;
 pub mod keeper;
 pub mod kubelet;
 pub mod lab;
+pub mod machine;
 pub mod network;
 pub mod pod;
 pub mod probe;
 pub mod process;
 pub mod product;
+pub mod proxy;
 pub mod supervisor;
 pub mod system;
 

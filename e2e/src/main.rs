@@ -13,7 +13,8 @@ use bellwether_e2e::error::{Context, Error, Result};
 use bellwether_e2e::fault::FaultCommand;
 use bellwether_e2e::lab::{Lab, LabOptions, Lifetime, down};
 use bellwether_e2e::network::Topology;
-use bellwether_e2e::{binaries, demo, keeper, pod, probe, supervisor};
+use bellwether_e2e::machine::boot;
+use bellwether_e2e::{binaries, demo, keeper, pod, probe, proxy, supervisor};
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// A real Kubernetes on this machine, without containers: nodes are network namespaces.
@@ -108,13 +109,26 @@ enum Verb {
     #[command(hide = true)]
     Supervise { orders: String },
     #[command(hide = true)]
+    Boot { orders: String },
+    #[command(hide = true)]
+    Pause,
+    #[command(hide = true)]
     Pod {
+        /// Without it, the name of the machine, which is the pod's in a container
         #[arg(long)]
-        name: String,
-        #[arg(long = "address")]
+        name: Option<String>,
+        /// Without any, all that the container has
+        #[arg(long = "address", default_value = "::")]
         addresses: Vec<IpAddr>,
-        #[arg(long = "port")]
+        #[arg(long = "port", default_value = "80")]
         ports: Vec<u16>,
+    },
+    #[command(hide = true)]
+    Proxy {
+        #[arg(long, default_value = "[::]:80")]
+        listen: SocketAddr,
+        #[arg(long = "route")]
+        routes: Vec<proxy::Route>,
     },
     #[command(hide = true)]
     Knock { target: SocketAddr },
@@ -237,11 +251,15 @@ async fn run(verb: Verb) -> Result<ExitCode> {
         }
         Verb::Keep { orders } => keeper::keep(parse(&orders)?).await?,
         Verb::Supervise { orders } => supervisor::supervise(parse(&orders)?).await?,
+        Verb::Boot { orders } => boot::boot(&parse(&orders)?)?,
+        // The first process of a container ends by SIGKILL alone.
+        Verb::Pause => std::future::pending().await,
         Verb::Pod {
             name,
             addresses,
             ports,
-        } => pod::serve(&name, &addresses, &ports)?,
+        } => pod::serve(name.as_deref(), &addresses, &ports)?,
+        Verb::Proxy { listen, routes } => proxy::serve(listen, routes).await?,
         Verb::Knock { target } => probe::knock(target)?,
         Verb::Fetch { address, path } => return fetch(address, &path),
     }

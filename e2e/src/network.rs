@@ -151,18 +151,31 @@ impl Topology {
 
     /// Builds everything. The process has the lab's network and mount namespace to itself.
     pub async fn build(&self) -> Result<()> {
-        for host in &self.hosts {
-            run("ip", &["netns", "add", &host.name]).await?;
-        }
         batch(&["-batch", "-"], &self.bridges()).await?;
         for host in &self.hosts {
-            let namespace = format!("--net=/run/netns/{}", host.name);
-            run("nsenter", &[&namespace, "sh", "-ec", SYSCTLS]).await?;
-            batch(&["-n", &host.name, "-batch", "-"], &self.inside(host)).await?;
+            self.build_host(host).await?;
         }
         Ok(())
     }
 
+    /// Builds the network of one host anew: what was set up in it is gone.
+    pub async fn rebuild(&self, host: &Host) -> Result<()> {
+        for port in host.port_names(Network::Both) {
+            run("ip", &["link", "delete", &port]).await?;
+        }
+        run("ip", &["netns", "delete", &host.name]).await?;
+        self.build_host(host).await
+    }
+
+    async fn build_host(&self, host: &Host) -> Result<()> {
+        run("ip", &["netns", "add", &host.name]).await?;
+        batch(&["-batch", "-"], &cables(host)).await?;
+        let namespace = format!("--net=/run/netns/{}", host.name);
+        run("nsenter", &[&namespace, "sh", "-ec", SYSCTLS]).await?;
+        batch(&["-n", &host.name, "-batch", "-"], &self.inside(host)).await
+    }
+
+    /// The bridges, and the control plane's way to the nodes and their pods.
     fn bridges(&self) -> String {
         let mut lines = String::from("link set lo up\n");
         for bridge in ["lan", "mgmt"] {
@@ -174,25 +187,11 @@ impl Topology {
             &mut lines,
             format_args!("addr add {API_ADDRESS}/24 dev mgmt"),
         );
-        for host in &self.hosts {
-            let Host { name, number, .. } = host;
-            let mut plug = |bridge: &str, link: &str, mac: &str| {
-                let port = host.port(bridge);
-                push(
-                    &mut lines,
-                    format_args!(
-                        "link add {port} type veth peer name {link} address {mac} netns {name}"
-                    ),
-                );
-                push(
-                    &mut lines,
-                    format_args!("link set {port} master {bridge} up"),
-                );
-            };
-            plug("lan", "eth0", &host.mac());
-            if host.is_node {
-                plug("mgmt", "mgmt0", &format!("02:00:00:00:01:{number:02x}"));
-            }
+        for node in self.nodes() {
+            let way = node.management_ipv4();
+            let (node, pods) = (node.ipv4(), node.pod_ipv4(0));
+            push(&mut lines, format_args!("route add {node}/32 via {way}"));
+            push(&mut lines, format_args!("route add {pods}/24 via {way}"));
         }
         lines
     }
@@ -242,6 +241,28 @@ impl Topology {
         }
         lines
     }
+}
+
+/// Plugs a host into its networks.
+fn cables(host: &Host) -> String {
+    let mut lines = String::new();
+    let Host { name, number, .. } = host;
+    let mut plug = |bridge: &str, link: &str, mac: &str| {
+        let port = host.port(bridge);
+        push(
+            &mut lines,
+            format_args!("link add {port} type veth peer name {link} address {mac} netns {name}"),
+        );
+        push(
+            &mut lines,
+            format_args!("link set {port} master {bridge} up"),
+        );
+    };
+    plug("lan", "eth0", &host.mac());
+    if host.is_node {
+        plug("mgmt", "mgmt0", &format!("02:00:00:00:01:{number:02x}"));
+    }
+    lines
 }
 
 /// A node forwards between the LAN and its pods. No address needs to be checked for a duplicate, and

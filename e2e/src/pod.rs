@@ -13,10 +13,20 @@ use crate::error::{Context, Result};
 
 /// Serves `name` on every address and port, over TCP and UDP, until the process is killed.
 ///
-/// Each socket is bound to its address: one bound to the wildcard would answer from the address of
-/// the route, and connection tracking would drop that.
-pub fn serve(name: &str, addresses: &[IpAddr], ports: &[u16]) -> Result<()> {
-    let name: Arc<str> = Arc::from(name);
+/// Each socket is bound to its address: where there are several, one bound to the wildcard would
+/// answer from the address of the route, and connection tracking would drop that. Without a name it
+/// is the machine's, which in a container is the pod's.
+///
+/// As the first process of a container it hears no SIGTERM, and so serves to the end of the pod's
+/// grace period, as a server should that others still send to.
+pub fn serve(name: Option<&str>, addresses: &[IpAddr], ports: &[u16]) -> Result<()> {
+    let name: Arc<str> = match name {
+        Some(name) => name.into(),
+        None => std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .context(|| "cannot read the name of the machine".to_owned())?
+            .trim()
+            .into(),
+    };
     let mut threads = Vec::new();
     for socket in addresses.iter().flat_map(|&address| {
         ports

@@ -10,6 +10,8 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
 use crate::error::{Context, Error, Result};
+use crate::keeper::child_of;
+use crate::machine::{NAMESPACES, first_process};
 
 /// What a program that has ended wrote to its standard output; an error if it failed. `command` is
 /// how people would write it.
@@ -31,6 +33,12 @@ pub struct Program {
     pub name: String,
     /// The host that it runs on; `None` is the control plane's namespace.
     pub host: Option<String>,
+    /// The file that names the first process of the machine in all of whose namespaces it runs; with
+    /// none it runs in the host's network namespace alone.
+    pub machine: Option<PathBuf>,
+    /// Whether what is started forks the program itself, because the program is to have another PID
+    /// namespace.
+    pub forks: bool,
     /// The executable.
     pub path: PathBuf,
     /// Its arguments.
@@ -46,6 +54,8 @@ impl Program {
         Self {
             name: name.to_owned(),
             host: None,
+            machine: None,
+            forks: false,
             path: path.to_owned(),
             args,
             env: BTreeMap::new(),
@@ -70,16 +80,26 @@ impl Program {
         let errors = log
             .try_clone()
             .context(|| "cannot share a log".to_owned())?;
-        let mut command = match &self.host {
+        let mut command = match (&self.machine, &self.host) {
+            (Some(machine), _) => {
+                let first = first_process(machine)
+                    .ok_or_else(|| Error::Refused(format!("{} has no power", self.name)))?;
+                let mut command = Command::new("nsenter");
+                command
+                    .arg(format!("--target={first}"))
+                    .args(NAMESPACES)
+                    .arg(&self.path);
+                command
+            }
             // nsenter replaces itself by the program, so that its PID is the program's.
-            Some(host) => {
+            (None, Some(host)) => {
                 let mut command = Command::new("nsenter");
                 command
                     .arg(format!("--net=/run/netns/{host}"))
                     .arg(&self.path);
                 command
             }
-            None => Command::new(&self.path),
+            (None, None) => Command::new(&self.path),
         };
         let child = command
             .args(&self.args)
@@ -90,37 +110,57 @@ impl Program {
             .kill_on_drop(true)
             .spawn()
             .context(|| format!("cannot start {}", self.path.display()))?;
-        Ok(Running(child))
+        Ok(Running {
+            child,
+            forks: self.forks,
+        })
     }
 }
 
 /// A program that was started. Dropping it kills it.
 #[derive(Debug)]
-pub struct Running(Child);
+pub struct Running {
+    child: Child,
+    /// Whether the program is a child of what was started.
+    forks: bool,
+}
 
 impl Running {
     /// Its PID within the lab, unless it has ended.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.0.id()
+        let started = self.child.id()?;
+        if !self.forks {
+            return Some(started);
+        }
+        let child = child_of(i32::try_from(started).ok()?)?;
+        u32::try_from(child).ok()
     }
 
     /// Whether it still runs, paused or not.
     pub fn is_alive(&mut self) -> bool {
-        matches!(self.0.try_wait(), Ok(None))
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Sends it a signal. One that has ended gets none.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let Some(pid) = self.0.id().and_then(|pid| i32::try_from(pid).ok()) else {
-            return Ok(());
+        let send = |pid: Option<u32>| match pid.and_then(|pid| i32::try_from(pid).ok()) {
+            Some(pid) => {
+                kill(Pid::from_raw(pid), signal).context(|| format!("cannot send {signal}"))
+            }
+            None => Ok(()),
         };
-        kill(Pid::from_raw(pid), signal).context(|| format!("cannot send {signal}"))
+        send(self.pid())?;
+        // What forked the program stops with it, and waits for it to end; nothing else is its affair.
+        if self.forks && matches!(signal, Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGCONT) {
+            send(self.child.id())?;
+        }
+        Ok(())
     }
 
     /// Waits until it has ended.
     pub async fn wait(&mut self) -> Result<std::process::ExitStatus> {
-        self.0
+        self.child
             .wait()
             .await
             .context(|| "cannot wait for a program".to_owned())

@@ -19,11 +19,13 @@ use crate::fault::Fault;
 use crate::keeper::stdin_until_closed;
 use crate::kubelet::{Kubelet, NodeHealth};
 use crate::lab::{LabOptions, wait_for};
+use crate::machine::Machine;
 use crate::network::{API_PORT, Topology, run as run_to_end};
 use crate::process::{Program, Running};
 use crate::product;
 
 mod faults;
+mod machines;
 
 /// What the keeper tells the supervisor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,13 +71,14 @@ async fn bring_up_and_serve(orders: Orders) -> Result<()> {
     topology.build().await?;
 
     say(&format!("{STEP}control plane"));
-    let control_plane = ControlPlane::new(&folder, programs)?;
+    let control_plane = ControlPlane::new(&folder, programs, options.kubelet)?;
     let mut lab = Supervisor {
         folder: folder.clone(),
         topology,
         programs: BTreeMap::new(),
         faults: BTreeMap::new(),
         health: BTreeMap::new(),
+        machines: BTreeMap::new(),
     };
     lab.start(control_plane.etcd()?)?;
     lab.start(control_plane.apiserver(&folder)?)?;
@@ -89,14 +92,22 @@ async fn bring_up_and_serve(orders: Orders) -> Result<()> {
     lab.start(control_plane.scheduler()?)?;
 
     say(&format!("{STEP}nodes"));
-    lab.start_nodes(&control_plane, &options, &client)?;
-    let product = if options.bare {
+    if options.kubelet {
+        lab.power_on_all(&control_plane, &options).await?;
+    } else {
+        lab.start_nodes(&control_plane, &options, &client)?;
+    }
+    let product = if options.bare || options.kubelet {
         Vec::new()
     } else {
         say(&format!("{STEP}product"));
         lab.start_product(&control_plane, &options).await?
     };
     wait_until_usable(&client, options.nodes).await?;
+    if options.kubelet && !options.bare {
+        say(&format!("{STEP}product"));
+        lab.install_product(&control_plane, &options).await?;
+    }
     for (host, health) in product {
         let what = format!(
             "{} at {health} becoming ready",
@@ -175,6 +186,8 @@ struct Supervisor {
     faults: BTreeMap<String, Vec<Fault>>,
     /// How each node is.
     health: BTreeMap<String, NodeHealth>,
+    /// The nodes as machines, if they have real kubelets.
+    machines: BTreeMap<String, Machine>,
 }
 
 impl Supervisor {

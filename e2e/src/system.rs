@@ -1,8 +1,11 @@
 //! The system's own programs that the lab needs, and the rights it has.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::error::{Context, Error, Result};
+use crate::lab::{LabOptions, ProxyMode};
+use crate::machine::PLUGINS;
 
 /// A program, and the package of Debian and Ubuntu that holds it.
 const NEEDED: [(&str, &str); 4] = [
@@ -11,6 +14,18 @@ const NEEDED: [(&str, &str); 4] = [
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
 ];
+
+/// What real kubelets need.
+const FOR_KUBELETS: [(&str, &str); 5] = [
+    ("containerd", "containerd"),
+    ("ctr", "containerd"),
+    ("runc", "runc"),
+    ("mount", "mount"),
+    ("ldd", "libc-bin"),
+];
+
+/// The plugins for the pods' network, which are on nobody's path.
+const PLUGIN: (&str, &str) = ("ptp", "containernetworking-plugins");
 
 /// What kube-proxy needs for its iptables mode.
 const FOR_IPTABLES: (&str, &str) = ("iptables", "iptables");
@@ -23,12 +38,18 @@ pub fn is_root() -> bool {
 
 /// Makes sure that all needed programs are there: installs them as root on Debian and Ubuntu, and
 /// otherwise says how to.
-pub fn ensure_programs(iptables: bool) -> Result<()> {
-    let missing: Vec<_> = NEEDED
+pub fn ensure_programs(options: &LabOptions) -> Result<()> {
+    let iptables = options.proxy_mode == ProxyMode::Iptables;
+    let kubelets = options.kubelet.then_some(FOR_KUBELETS);
+    let mut missing: Vec<_> = NEEDED
         .into_iter()
         .chain(iptables.then_some(FOR_IPTABLES))
+        .chain(kubelets.into_iter().flatten())
         .filter(|(program, _)| !is_there(program))
         .collect();
+    if options.kubelet && !Path::new(PLUGINS).join(PLUGIN.0).is_file() {
+        missing.push(PLUGIN);
+    }
     if missing.is_empty() {
         return Ok(());
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use super::Supervisor;
 use crate::control::{Action, Response};
 use crate::error::{Error, Result};
@@ -60,23 +62,29 @@ impl Supervisor {
                 health.set_power(false);
                 // A node without power has no last words: a program that still ran when the first
                 // cable is out would say so on the other.
-                for name in self.programs_on(node) {
-                    self.act(&name, Action::Pause).await?;
-                }
+                self.pause_all(node).await?;
                 self.plug(&host.port_names(Network::Both), false).await?;
                 for name in self.programs_on(node) {
                     self.act(&name, Action::Kill).await?;
                 }
+                if let Some(machine) = self.machines.get(node) {
+                    machine.off();
+                }
             }
             Fault::Pause => {
                 health.set_connected(false);
-                for name in self.programs_on(node) {
-                    self.act(&name, Action::Pause).await?;
-                }
+                self.pause_all(node).await?;
             }
             // The bridge plays it.
             Fault::Lose { .. } | Fault::Filter { .. } | Fault::Split | Fault::Sieve { .. } => {}
+            Fault::Heal if self.is_off(node) => {
+                self.topology.rebuild(&host).await?;
+                self.power_on(node).await?;
+            }
             Fault::Heal => {
+                if let Some(machine) = self.machines.get(node) {
+                    machine.signal_all(Signal::SIGCONT)?;
+                }
                 self.plug(&host.port_names(Network::Both), true).await?;
                 for name in self.programs_on(node) {
                     self.act(&name, Action::Resume).await?;
@@ -88,6 +96,17 @@ impl Supervisor {
             }
         }
         Ok(())
+    }
+
+    /// Stops everything on a node where it is.
+    async fn pause_all(&mut self, node: &str) -> Result<()> {
+        for name in self.programs_on(node) {
+            self.act(&name, Action::Pause).await?;
+        }
+        match self.machines.get(node) {
+            Some(machine) if !self.is_off(node) => machine.signal_all(Signal::SIGSTOP),
+            _ => Ok(()),
+        }
     }
 
     fn programs_on(&self, node: &str) -> Vec<String> {
