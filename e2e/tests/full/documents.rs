@@ -1,0 +1,53 @@
+//! What the documents tell users to type, taken from them as it stands.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use bellwether_e2e::error::{Context, Error};
+use bellwether_e2e::{Lab, Result};
+
+/// The root of the repository, where users are told to type.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The lines in the first block of shell below a heading of a document.
+pub fn lines(document: &str, heading: &str) -> Result<String> {
+    let path = root().join(document);
+    let text =
+        std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+    let below = text.split_once(&format!("\n{heading}\n")).map(|(_, below)| below);
+    let block = below.and_then(|below| below.split_once("```sh\n"));
+    let lines = block.and_then(|(_, block)| block.split_once("```"));
+    lines.map(|(lines, _)| lines.to_owned()).ok_or_else(|| {
+        Error::Unexpected(format!("{document} has no block of shell below {heading:?}"))
+    })
+}
+
+/// Types lines as a user would, in the root of the repository.
+pub async fn type_in(lab: &Lab, lines: &str) -> Result<()> {
+    let programs = bellwether_e2e::binaries::find_or_build()?;
+    let helm = bellwether_e2e::binaries::helm()?;
+    let folders = programs.values().chain([&helm]).filter_map(|path| path.parent());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = folders.map(Path::to_owned).chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(path).map_err(|error| Error::Unexpected(error.to_string()))?;
+    let output = tokio::process::Command::new("sh")
+        .args(["-exc", lines])
+        .current_dir(root())
+        .env("PATH", path)
+        .env("KUBECONFIG", lab.folder().kubeconfig())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context(|| "cannot run sh".to_owned())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::Command {
+        command: lines.to_owned(),
+        status: output.status,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}

@@ -1,0 +1,9 @@
+//! The product as its users have it: images, manifests and Helm, on real kubelets. `make test-full`.
+
+mod cluster;
+mod day;
+mod documents;
+mod lab;
+mod nodes;
+mod product;
+mod services;
