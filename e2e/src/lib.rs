@@ -36,6 +36,7 @@ pub mod keeper;
 pub mod kubelet;
 pub mod lab;
 pub mod machine;
+pub mod metrics;
 pub mod network;
 pub mod pod;
 pub mod probe;
