@@ -47,14 +47,15 @@ lint: $(DENY) ## Check formatting, lints, licences and dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	$(CARGO) test --quiet --package bellwether-crds --test manifests
 	$(DENY) check bans licenses sources
 
 fmt: ## Format the code
 	$(CARGO) fmt --all
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
-generate: ## Write manifests/crds from the types in crds/
-	$(CARGO) run --package bellwether-crds --bin crdgen manifests/crds
+generate: ## Write CRDs, version and manifests/install.yaml from their sources
+	$(CARGO) run --package bellwether-crds --bin manifestgen .
 
 clean: ## Take the default lab down and remove what was built
 	-test -x $(LAB) && $(LAB) down

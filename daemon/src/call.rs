@@ -29,7 +29,7 @@ pub enum CallError {
     #[error("the API server does not accept the credentials: {0}; check the kubeconfig or token")]
     Unauthorized(String),
     /// A permission is missing (403).
-    #[error("a permission is missing: {0}; apply manifests/rbac")]
+    #[error("a permission is missing: {0}; apply manifests/install.yaml of this version")]
     Forbidden(String),
     /// There is no such object, or no such kind (404).
     #[error("not found: {0}")]
@@ -152,7 +152,7 @@ mod tests {
         assert!(
             error(403, "Forbidden")
                 .to_string()
-                .contains("manifests/rbac")
+                .contains("manifests/install.yaml")
         );
     }
 

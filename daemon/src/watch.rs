@@ -242,7 +242,7 @@ fn say_once(said: &mut Option<String>, kind: &str, error: &watcher::Error) {
         // An expired resourceVersion is the ordinary way in which a watch that slept long ends.
         CallError::Gone(_) => return,
         CallError::NotFound(_) => {
-            format!("the API server does not know {kind}; apply manifests/crds")
+            format!("the API server does not know {kind}; apply manifests/install.yaml")
         }
         error => error.to_string(),
     };

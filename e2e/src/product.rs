@@ -10,18 +10,26 @@ use crate::lab::Profile;
 use crate::network::{API_ADDRESS, API_PORT, Host, run};
 use crate::process::Program;
 
-/// Applies namespace, CRDs and RBAC from the folder `manifests`, as a user would.
+/// The ServiceAccount of the controller.
+pub const CONTROLLER: &str = "bellwether-controller";
+
+/// The ServiceAccount of the speakers.
+pub const SPEAKER: &str = "bellwether-speaker";
+
+/// Applies namespace, CRDs, RBAC and policies of the base in the folder `manifests`. The daemons
+/// themselves are no pods here.
 pub async fn install(control_plane: &ControlPlane, manifests: &Path, admin: &Path) -> Result<()> {
     let kubectl = control_plane.executable("kubectl")?.display().to_string();
     let config = format!("--kubeconfig={}", admin.display());
     let apply = async |what: &str| {
-        let path = manifests.join(what).display().to_string();
+        let path = manifests.join("base").join(what).display().to_string();
         let args = ["apply", "--server-side", "--filename", &path];
         run(&kubectl, &[&[config.as_str()], &args[..]].concat()).await
     };
     apply("namespace.yaml").await?;
     apply("crds").await?;
     apply("rbac").await?;
+    apply("policies").await?;
     let wait = [
         "wait",
         "--for=condition=Established",
@@ -48,7 +56,7 @@ pub async fn controller(
     admin: &Path,
     number: u16,
 ) -> Result<Daemon> {
-    let kubeconfig = daemon_kubeconfig(control_plane, admin, "bellwether-controller").await?;
+    let kubeconfig = daemon_kubeconfig(control_plane, admin, CONTROLLER, None).await?;
     let identity = format!("controller-{number}");
     let (health, metrics) = (7471 + 10 * number, 7470 + 10 * number);
     let args = vec![
@@ -73,7 +81,7 @@ pub async fn speaker(
     node: &Host,
     profile: Profile,
 ) -> Result<Daemon> {
-    let kubeconfig = daemon_kubeconfig(control_plane, admin, "bellwether-speaker").await?;
+    let kubeconfig = daemon_kubeconfig(control_plane, admin, SPEAKER, Some(&node.name)).await?;
     let socket = kubeconfig.with_file_name(format!("speaker-{}.sock", node.name));
     let args = vec![
         "run".to_owned(),
@@ -116,28 +124,43 @@ fn executable(binaries: &Path, name: &str) -> Result<PathBuf> {
 }
 
 /// A kubeconfig with a token of the ServiceAccount, so that a daemon has exactly the rights that the
-/// manifests give it.
+/// manifests give it. A token for a node names it, as that of a pod on the node does.
 async fn daemon_kubeconfig(
     control_plane: &ControlPlane,
     admin: &Path,
     account: &str,
+    node: Option<&str>,
 ) -> Result<PathBuf> {
     let kubectl = control_plane.executable("kubectl")?.display().to_string();
     let config = format!("--kubeconfig={}", admin.display());
-    let args = [
-        &config,
-        "--namespace",
-        NAMESPACE,
-        "create",
-        "token",
-        account,
-        "--duration=24h",
-    ];
+    let args = token_args(account, node);
+    let args: Vec<&str> = std::iter::once(config.as_str())
+        .chain(args.iter().map(String::as_str))
+        .collect();
     let token = run(&kubectl, &args).await?;
     let server = format!("https://{API_ADDRESS}:{API_PORT}");
     let credentials = Credentials::Token(token.trim().to_owned());
+    let name = node.map_or_else(|| account.to_owned(), |node| format!("{account}-{node}"));
     control_plane.write(
-        &format!("{account}.kubeconfig"),
+        &format!("{name}.kubeconfig"),
         &control_plane.kubeconfig(&server, &credentials),
     )
+}
+
+/// What kubectl is told to get a token of one of the product's ServiceAccounts; bound to `node`, if
+/// given.
+#[must_use]
+pub fn token_args(account: &str, node: Option<&str>) -> Vec<String> {
+    let mut args = vec![
+        format!("--namespace={NAMESPACE}"),
+        "create".to_owned(),
+        "token".to_owned(),
+        account.to_owned(),
+        "--duration=24h".to_owned(),
+    ];
+    if let Some(node) = node {
+        args.push("--bound-object-kind=Node".to_owned());
+        args.push(format!("--bound-object-name={node}"));
+    }
+    args
 }

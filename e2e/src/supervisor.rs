@@ -97,17 +97,19 @@ async fn bring_up_and_serve(orders: Orders) -> Result<()> {
     } else {
         lab.start_nodes(&control_plane, &options, &client)?;
     }
-    let product = if options.bare || options.kubelet {
+    // The tokens of speakers are bound to their nodes.
+    wait_until_usable(&client, options.nodes).await?;
+    let product = if options.bare {
         Vec::new()
     } else {
         say(&format!("{STEP}product"));
-        lab.start_product(&control_plane, &options).await?
+        if options.kubelet {
+            lab.install_product(&control_plane, &options).await?;
+            Vec::new()
+        } else {
+            lab.start_product(&control_plane, &options).await?
+        }
     };
-    wait_until_usable(&client, options.nodes).await?;
-    if options.kubelet && !options.bare {
-        say(&format!("{STEP}product"));
-        lab.install_product(&control_plane, &options).await?;
-    }
     for (host, health) in product {
         let what = format!(
             "{} at {health} becoming ready",

@@ -140,7 +140,7 @@ async fn what_makes_no_sense_is_refused_with_what_to_write_instead() {
     })
     .await
     .expect("a lab");
-    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests/crds");
+    let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests/base/crds");
     lab.kubectl(&["apply", "--server-side", "--filename", crds], "")
         .await
         .expect("the CRDs");

@@ -104,7 +104,7 @@ async fn nothing_is_created_while_it_is_not_known_whether_there_is_one() {
     let (outcome, _) = ensured(vec![(403, refusal(403, "Forbidden"))]).await;
     let error = outcome.expect_err("no answer").to_string();
     assert!(error.contains("cannot read the Secret"), "{error}");
-    assert!(error.contains("manifests/rbac"), "{error}");
+    assert!(error.contains("manifests/install.yaml"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,22 +1,22 @@
-//! Writes the CRDs into the folder that is named on the command line.
+//! Writes every generated file of the repository whose folder is named on the command line.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
-        eprintln!("usage: crdgen FOLDER");
+    let Some(root) = std::env::args_os().nth(1).map(PathBuf::from) else {
+        eprintln!("usage: manifestgen REPOSITORY");
         return ExitCode::from(2);
     };
-    let manifests = match bellwether_crds::manifest::manifests() {
-        Ok(manifests) => manifests,
+    let files = match bellwether_crds::manifest::generated(&root) {
+        Ok(files) => files,
         Err(error) => {
             eprintln!("error: {error}");
             return ExitCode::FAILURE;
         }
     };
-    for (name, content) in manifests {
-        let path = folder.join(name);
+    for (name, content) in files {
+        let path = root.join(name);
         if let Err(error) = std::fs::write(&path, content) {
             eprintln!("error: cannot write {}: {error}", path.display());
             return ExitCode::FAILURE;
