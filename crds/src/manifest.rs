@@ -30,6 +30,9 @@ const STAMPED: [(&str, &str, &str); 4] = [
     (CHART, "Chart.yaml", "appVersion: "),
 ];
 
+/// Files of an overlay that the chart has too.
+const PROMETHEUS: [&str; 2] = ["service-monitor.yaml", "prometheus-rule.yaml"];
+
 /// Something that cannot be generated.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -86,6 +89,12 @@ pub fn generated(root: &Path) -> Result<Vec<(PathBuf, String)>, ManifestError> {
         })?;
         files.retain(|(other, _)| *other != path);
         files.push((path, stamped));
+    }
+    for name in PROMETHEUS {
+        let source = Path::new("manifests/overlays/prometheus").join(name);
+        let copy = Path::new(CHART).join("files").join(name);
+        let content = current(&files, root, &source)?;
+        files.push((copy, format!("{HEADER}{content}")));
     }
     let install = install(&files, root)?;
     files.push((PathBuf::from("manifests/install.yaml"), install));
