@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::facts::ServiceFacts;
 use crate::live;
+use crate::options::ClassOptions;
 use crate::state::Settings;
 use crate::state::explain::{Explained, ExplainedAddress};
 
@@ -41,9 +42,9 @@ pub struct ExplainServiceOptions {
     #[arg(value_name = "NAMESPACE/NAME", value_parser = parse_service)]
     pub service: ServiceName,
 
-    /// The class that the controller serves (spec.loadBalancerClass); without it, none
-    #[arg(long, env = "BELLWETHER_LOAD_BALANCER_CLASS", value_name = "CLASS")]
-    pub load_balancer_class: Option<String>,
+    /// Which Services.
+    #[command(flatten)]
+    pub class: ClassOptions,
 
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -121,15 +122,11 @@ pub async fn run(options: ExplainOptions) -> Result<(), ExplainError> {
         service: name.clone(),
         error,
     })?);
-    let class = options.load_balancer_class;
-    if let Some(why) = not_ours(&facts, class.as_deref()) {
+    let settings = options.class.settings();
+    if let Some(why) = not_ours(&facts, &settings) {
         let service = name.clone();
         return Err(ExplainError::NotOurs { service, why });
     }
-    let settings = Settings {
-        class,
-        ..Settings::default()
-    };
     let state = live::state(&client, settings).await;
     let state = state.map_err(ExplainError::Cluster)?;
     let Some(explained) = state.explain(name) else {
@@ -145,7 +142,7 @@ pub async fn run(options: ExplainOptions) -> Result<(), ExplainError> {
 }
 
 /// Why a Service is none that gets an address here.
-fn not_ours(facts: &ServiceFacts, class: Option<&str>) -> Option<String> {
+fn not_ours(facts: &ServiceFacts, settings: &Settings) -> Option<String> {
     if !facts.is_load_balancer {
         return Some("it is not of type LoadBalancer, or is being deleted".to_owned());
     }
@@ -155,12 +152,12 @@ fn not_ours(facts: &ServiceFacts, class: Option<&str>) -> Option<String> {
             |class| format!("the class {class}"),
         )
     };
-    (facts.class.as_deref() != class).then(|| {
+    (!settings.serves(facts.class.as_deref())).then(|| {
         format!(
             "it has {} (spec.loadBalancerClass), and the controller serves {}; see \
              --load-balancer-class",
             named(facts.class.as_deref()),
-            named(class)
+            named(settings.class.as_deref())
         )
     })
 }

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::explain::ExplainOptions;
 use crate::plan::PlanOptions;
+use crate::state::Settings;
 
 /// Gives Services of type LoadBalancer their addresses, and decides which nodes may announce them.
 #[derive(Debug, Parser)]
@@ -34,9 +35,9 @@ pub enum Command {
 /// How a replica runs.
 #[derive(Debug, Args)]
 pub struct RunOptions {
-    /// The class of the Services to serve (spec.loadBalancerClass); without it, those that have none
-    #[arg(long, env = "BELLWETHER_LOAD_BALANCER_CLASS", value_name = "CLASS")]
-    pub load_balancer_class: Option<String>,
+    /// Which Services.
+    #[command(flatten)]
+    pub class: ClassOptions,
 
     /// Let cordoned nodes announce addresses
     #[arg(long, env = "BELLWETHER_CORDONED_MAY_ANNOUNCE")]
@@ -93,4 +94,33 @@ pub struct RunOptions {
     /// How to log.
     #[command(flatten)]
     pub log: LogOptions,
+}
+
+/// Which Services are served.
+#[derive(Clone, Debug, Args)]
+pub struct ClassOptions {
+    /// The class of the Services that the controller serves (spec.loadBalancerClass); without it,
+    /// those that have none
+    #[arg(long, env = "BELLWETHER_LOAD_BALANCER_CLASS", value_name = "CLASS")]
+    pub load_balancer_class: Option<String>,
+
+    /// The class is the default one: Services without a class are served too
+    #[arg(
+        long,
+        env = "BELLWETHER_DEFAULT_CLASS",
+        requires = "load_balancer_class"
+    )]
+    pub default_class: bool,
+}
+
+impl ClassOptions {
+    /// The settings that say so, and nothing else.
+    #[must_use]
+    pub fn settings(self) -> Settings {
+        Settings {
+            class: self.load_balancer_class,
+            is_default_class: self.default_class,
+            ..Settings::default()
+        }
+    }
 }

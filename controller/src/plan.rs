@@ -22,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 use crate::explain::Format;
 use crate::facts::{AdvertisementFacts, PoolFacts, Version};
 use crate::live;
+use crate::options::ClassOptions;
+use crate::state::Input;
 use crate::state::plan::{Holding, Holdings};
-use crate::state::{Input, Settings};
 
 /// What is to be tried.
 #[derive(Debug, Args)]
@@ -40,9 +41,9 @@ pub struct PlanOptions {
     #[arg(short, long, value_name = "FILE", required = true)]
     pub filename: Vec<PathBuf>,
 
-    /// The class that the controller serves (spec.loadBalancerClass); without it, none
-    #[arg(long, env = "BELLWETHER_LOAD_BALANCER_CLASS", value_name = "CLASS")]
-    pub load_balancer_class: Option<String>,
+    /// Which Services.
+    #[command(flatten)]
+    pub class: ClassOptions,
 
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -131,11 +132,7 @@ pub struct Difference {
 pub async fn run(options: PlanOptions) -> Result<bool, PlanError> {
     let objects = read_all(&options.filename)?;
     let client = connect(&options.client, &CancellationToken::new()).await?;
-    let settings = Settings {
-        class: options.load_balancer_class,
-        ..Settings::default()
-    };
-    let state = live::state(&client, settings).await;
+    let state = live::state(&client, options.class.settings()).await;
     let mut state = state.map_err(PlanError::Cluster)?;
     let (now, wall) = (Moment::ORIGIN, Timestamp::now());
     let before = state.foresee(now, wall);

@@ -60,7 +60,8 @@ bellwether_core::reasons! {
         NoAddress,
         /// No `L2Advertisement` covers an address.
         NoAdvertisement,
-        /// externalTrafficPolicy is Local, and no node has a ready endpoint.
+        /// No endpoint is ready, and externalTrafficPolicy is Local or the advertisement withdraws the
+        /// address meanwhile.
         NoReadyEndpoint,
         /// No node that may announce an address is eligible.
         NoEligibleNode,

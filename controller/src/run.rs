@@ -111,8 +111,8 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         client: client.clone(),
         namespace: options.namespace.clone(),
         settings: Settings {
-            class: options.load_balancer_class,
             cordoned_may_announce: options.cordoned_may_announce,
+            ..options.class.settings()
         },
         writers: usize::from(options.writers),
         clock,

@@ -58,8 +58,18 @@ const PACE: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// The class of the Services that are ours; without it, those that have none.
     pub class: Option<String>,
+    /// Whether Services without a class are ours too.
+    pub is_default_class: bool,
     /// Whether cordoned nodes may announce.
     pub cordoned_may_announce: bool,
+}
+
+impl Settings {
+    /// Whether Services of this class are ours (`spec.loadBalancerClass`).
+    #[must_use]
+    pub fn serves(&self, class: Option<&str>) -> bool {
+        class == self.class.as_deref() || (class.is_none() && self.is_default_class)
+    }
 }
 
 /// What the state is told.

@@ -40,14 +40,15 @@ impl ServiceAnnotation {
         }
     }
 
-    /// Its value among `annotations`; `None` if it is not there.
+    /// Its value among `annotations`; `None` if it is not there, or empty.
     pub fn find(
         self,
         annotations: &BTreeMap<String, String>,
     ) -> Result<Option<&str>, Contradiction> {
         let mut found: Option<(&'static str, &str)> = None;
         for name in self.names() {
-            let Some(value) = annotations.get(name).map(|value| value.trim()) else {
+            let value = annotations.get(name).map(|value| value.trim());
+            let Some(value) = value.filter(|value| !value.is_empty()) else {
                 continue;
             };
             match found {

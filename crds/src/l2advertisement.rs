@@ -71,6 +71,12 @@ pub struct L2AdvertisementSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = rule::MOST_ENTRIES))]
     pub preferred_node_selectors: Vec<PreferredNodes>,
+
+    /// Withdraw an address while none of its Services has an endpoint that is ready or still serves.
+    /// Without it, a missing endpoint withdraws no address with externalTrafficPolicy Cluster: the
+    /// node that announces it refuses connections until there is an endpoint again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdraw_without_endpoints: bool,
 }
 
 /// Nodes that are preferred over others.

@@ -34,6 +34,8 @@ pub struct Rules {
     preferred: Vec<(u32, LabelSelector)>,
     /// The links on which is announced; none means all.
     pub interfaces: Vec<String>,
+    /// Whether an address is withdrawn while none of its Services has an endpoint.
+    pub withdraw_without_endpoints: bool,
 }
 
 impl Rules {
@@ -95,6 +97,7 @@ impl TryFrom<&L2AdvertisementSpec> for Rules {
                 .map(|entry| Ok((entry.weight, one(&entry.preference)?)))
                 .collect::<Result<_, SelectorError>>()?,
             interfaces: spec.interfaces.clone(),
+            withdraw_without_endpoints: spec.withdraw_without_endpoints,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What is kept of a Service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -33,6 +33,8 @@ pub struct ServiceFacts {
     pub class: Option<String>,
     /// What it asks for, or why that cannot be told.
     pub wish: Result<Wish, Problem>,
+    /// What it brings to an address that it may share; without a key, if that cannot be told.
+    pub sharing: SharingTerms,
     /// Whether its annotation [`REALLOCATE`] asks that it is moved to other addresses.
     pub reallocate: bool,
     /// Where its traffic may enter.
@@ -56,8 +58,6 @@ pub struct Wish {
     pub pool: Option<PoolName>,
     /// The addresses it names.
     pub addresses: Vec<IpAddr>,
-    /// What it brings to an address that it may share.
-    pub sharing: SharingTerms,
 }
 
 impl ServiceFacts {
@@ -72,7 +72,7 @@ impl ServiceFacts {
             families: wish.families,
             pool: wish.pool,
             addresses: wish.addresses,
-            sharing: wish.sharing,
+            sharing: self.sharing.clone(),
             reallocate: self.reallocate,
         })
     }
@@ -81,14 +81,6 @@ impl ServiceFacts {
     #[must_use]
     pub const fn has_our_conditions(&self) -> bool {
         self.allocated.is_some() || self.announced.is_some()
-    }
-
-    /// What it brings to an address that it may share, also if the rest of its wish is unreadable.
-    #[must_use]
-    pub fn sharing(&self) -> SharingTerms {
-        self.wish
-            .as_ref()
-            .map_or_else(|_| SharingTerms::alone(), |wish| wish.sharing.clone())
     }
 }
 
@@ -102,7 +94,9 @@ impl From<Service> for ServiceFacts {
             .load_balancer
             .and_then(|status| status.ingress)
             .unwrap_or_default();
-        let annotations = metadata.annotations.as_ref();
+        let nothing = BTreeMap::new();
+        let annotations = metadata.annotations.as_ref().unwrap_or(&nothing);
+        let key = ServiceAnnotation::AllowSharedIp.find(annotations);
         let backend = backend(&spec);
         Self {
             name: ServiceName::new(
@@ -115,9 +109,14 @@ impl From<Service> for ServiceFacts {
             is_load_balancer: spec.type_.as_deref() == Some("LoadBalancer")
                 && metadata.deletion_timestamp.is_none(),
             class: spec.load_balancer_class.clone(),
-            wish: wish(annotations.unwrap_or(&BTreeMap::new()), &spec, &backend),
+            wish: wish(annotations, &spec),
+            sharing: SharingTerms {
+                key: key.ok().flatten().and_then(SharingKey::new),
+                ports: ports(&spec),
+                backend: backend.clone(),
+            },
             reallocate: annotations
-                .and_then(|annotations| annotations.get(REALLOCATE))
+                .get(REALLOCATE)
                 .is_some_and(|value| value.trim() == "true"),
             backend,
             ingress_is_foreign: ingress.iter().any(is_foreign),
@@ -150,25 +149,33 @@ fn backend(spec: &ServiceSpec) -> Backend {
     }
 }
 
-fn wish(
-    annotations: &BTreeMap<String, String>,
-    spec: &ServiceSpec,
-    backend: &Backend,
-) -> Result<Wish, Problem> {
+fn wish(annotations: &BTreeMap<String, String>, spec: &ServiceSpec) -> Result<Wish, Problem> {
     let pool = ServiceAnnotation::AddressPool.find(annotations)?;
-    let key = ServiceAnnotation::AllowSharedIp.find(annotations)?;
+    ServiceAnnotation::AllowSharedIp.find(annotations)?;
+    let read = |text: &str| Request::parse_addresses(text);
     let annotated = ServiceAnnotation::LoadBalancerIps.find(annotations)?;
     let field = spec.load_balancer_ip.as_deref().filter(|ip| !ip.is_empty());
-    let text = match (annotated, field) {
-        (Some(annotated), Some(field)) if annotated != field => {
-            return Err(Problem::AddressesTwice {
-                annotated: annotated.to_owned(),
-                field: field.to_owned(),
-            });
+    let addresses = match (annotated, field) {
+        (Some(annotated), Some(field)) => {
+            let addresses = read(annotated)?;
+            if addresses != read(field)? {
+                return Err(Problem::AddressesTwice {
+                    annotated: annotated.to_owned(),
+                    field: field.to_owned(),
+                });
+            }
+            addresses
         }
-        (annotated, field) => annotated.or(field),
+        (annotated, field) => annotated.or(field).map_or(Ok(Vec::new()), read)?,
     };
-    let addresses = text.map_or(Ok(Vec::new()), Request::parse_addresses)?;
+    Ok(Wish {
+        families: families(spec)?,
+        pool: pool.map(PoolName::from),
+        addresses,
+    })
+}
+
+fn ports(spec: &ServiceSpec) -> BTreeSet<Port> {
     let ports = spec.ports.iter().flatten().filter_map(|port| {
         Some(Port {
             protocol: match port.protocol.as_deref() {
@@ -179,16 +186,7 @@ fn wish(
             number: u16::try_from(port.port).ok()?,
         })
     });
-    Ok(Wish {
-        families: families(spec)?,
-        pool: pool.filter(|pool| !pool.is_empty()).map(PoolName::from),
-        addresses,
-        sharing: SharingTerms {
-            key: key.and_then(SharingKey::new),
-            ports: ports.collect(),
-            backend: backend.clone(),
-        },
-    })
+    ports.collect()
 }
 
 fn families(spec: &ServiceSpec) -> Result<FamilyPolicy, Problem> {
@@ -217,3 +215,6 @@ fn families(spec: &ServiceSpec) -> Result<FamilyPolicy, Problem> {
     };
     Ok(FamilyPolicy::of_service(&cluster_ips, &families, policy)?)
 }
+
+#[cfg(test)]
+mod tests;

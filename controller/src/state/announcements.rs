@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use bellwether_core::name::{LinkName, NodeName, ServiceName};
+use bellwether_core::name::{LinkName, NodeName, PoolName, ServiceName};
 use bellwether_core::placement::{
     AdvertisedNode, Candidate, Interfaces, candidates, on_its_network,
 };
@@ -13,7 +13,8 @@ use bellwether_crds::l2advertisement::AdvertisementNode;
 
 use super::State;
 use crate::change::Change;
-use crate::facts::Target;
+use crate::facts::advertisement::Rules;
+use crate::facts::{AdvertisementFacts, SliceFacts, Target};
 use crate::reason::AnnouncedReason;
 
 impl State {
@@ -112,20 +113,14 @@ impl State {
         let pool = allocations
             .filter(|entry| entry.address == address)
             .find_map(|entry| entry.pool.clone());
-        let advertisements = self.advertisements.values().filter(|facts| {
-            let Ok(rules) = &facts.rules else {
-                return false;
-            };
-            let is_pool_matched = pool.as_ref().is_some_and(|name| {
-                let labels = self.pools.get(name).map(|pool| pool.labels.clone());
-                rules.match_pool(name, &labels.unwrap_or_default())
-            });
-            let mut services = users.iter().filter_map(|name| self.services.get(name));
-            is_pool_matched && services.any(|service| rules.match_service(&service.labels))
-        });
+        let advertisements = self
+            .covering(pool.as_ref(), users)
+            .filter(|(_, rules)| !rules.withdraw_without_endpoints || self.has_endpoint(users));
         AnnouncementSpec {
             address,
-            advertisements: advertisements.map(|facts| facts.name.to_string()).collect(),
+            advertisements: advertisements
+                .map(|(facts, _)| facts.name.to_string())
+                .collect(),
             pool: pool.map(|pool| pool.to_string()).unwrap_or_default(),
             services: users
                 .iter()
@@ -140,6 +135,39 @@ impl State {
         }
     }
 
+    /// The advertisements that cover an address of `pool` that `users` have.
+    fn covering<'a>(
+        &'a self,
+        pool: Option<&'a PoolName>,
+        users: &'a BTreeSet<ServiceName>,
+    ) -> impl Iterator<Item = (&'a AdvertisementFacts, &'a Rules)> {
+        let all = self.advertisements.values();
+        let usable = all.filter_map(|facts| Some((facts, facts.rules.as_ref().ok()?)));
+        usable.filter(move |(_, rules)| {
+            let is_pool_matched = pool.is_some_and(|name| {
+                let labels = self.pools.get(name).map(|pool| pool.labels.clone());
+                rules.match_pool(name, &labels.unwrap_or_default())
+            });
+            let mut services = users.iter().filter_map(|name| self.services.get(name));
+            is_pool_matched && services.any(|service| rules.match_service(&service.labels))
+        })
+    }
+
+    fn slices_of<'a>(
+        &'a self,
+        service: &ServiceName,
+    ) -> impl Iterator<Item = &'a SliceFacts> + use<'a> {
+        let names = self.slices_of.get(service).into_iter().flatten();
+        names.filter_map(|name| self.slices.get(name))
+    }
+
+    /// Whether any of the Services has an endpoint to send to.
+    fn has_endpoint(&self, users: &BTreeSet<ServiceName>) -> bool {
+        users
+            .iter()
+            .any(|name| self.slices_of(name).any(|slice| slice.serves))
+    }
+
     /// The nodes that externalTrafficPolicy Local leaves: those with a ready endpoint, or, if there
     /// is none, with one that still serves, as kube-proxy sees it (KEP-1669). `None` is every node.
     fn only_nodes(&self, users: &BTreeSet<ServiceName>) -> Option<BTreeSet<NodeName>> {
@@ -149,8 +177,7 @@ impl State {
             if !service.is_some_and(|service| matches!(service.backend, Backend::Local { .. })) {
                 continue;
             }
-            let slices = self.slices_of.get(name).into_iter().flatten();
-            let slices: Vec<_> = slices.filter_map(|slice| self.slices.get(slice)).collect();
+            let slices: Vec<_> = self.slices_of(name).collect();
             let mut nodes: BTreeSet<NodeName> = slices
                 .iter()
                 .flat_map(|slice| slice.ready.iter().cloned())
@@ -174,6 +201,16 @@ impl State {
         let facts = self.announcements.get(&address)?;
         let spec = &facts.spec;
         if spec.advertisements.is_empty() {
+            let pool = (!spec.pool.is_empty()).then(|| PoolName::from(&spec.pool));
+            let users = facts.services().collect();
+            if let Some((withdraws, _)) = self.covering(pool.as_ref(), &users).next() {
+                let message = format!(
+                    "no endpoint is ready for {address}, and L2Advertisement {} withdraws it \
+                     meanwhile (withdrawWithoutEndpoints)",
+                    withdraws.name
+                );
+                return Some((AnnouncedReason::NoReadyEndpoint, message));
+            }
             let message = format!(
                 "no L2Advertisement covers {address} of pool {}; create one, or look at the \
                  selectors of those there are",

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use bellwether_core::allocator::{Allocation, Decision, Found, Outlook, Output};
 use bellwether_core::moment::Moment;
 use bellwether_core::name::ServiceName;
+use bellwether_core::sharing::SharingTerms;
 use bellwether_crds::annotation::REALLOCATE;
 use bellwether_crds::condition::{SERVICE_ALLOCATED, SERVICE_ANNOUNCED};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -13,7 +14,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::State;
 use crate::change::{Change, Note, Wanted};
-use crate::facts::{ServiceFacts, Target};
+use crate::facts::{AnnouncementFacts, ServiceFacts, Target};
 use crate::reason::{AllocatedReason, AnnouncedReason, Problem};
 
 /// What `Allocated` says: whether it holds, why in one word, and why in a sentence.
@@ -21,7 +22,7 @@ type Saying = (bool, &'static str, String);
 
 impl State {
     fn is_ours(&self, service: &ServiceFacts) -> bool {
-        service.is_load_balancer && service.class == self.settings.class
+        service.is_load_balancer && self.settings.serves(service.class.as_deref())
     }
 
     /// Takes note of what a Service shows, and decides on it.
@@ -97,9 +98,26 @@ impl State {
         (!addresses.is_empty()).then(|| Found {
             service: name.clone(),
             created: service.created,
-            sharing: service.sharing(),
+            sharing: self.sharing_of(service),
             addresses: addresses.into_iter().map(allocation).collect(),
         })
+    }
+
+    /// What a Service brings to an address that it shares. If its sharing key cannot be told, the
+    /// Services that its Announcement names beside it know it.
+    fn sharing_of(&self, service: &ServiceFacts) -> SharingTerms {
+        let mut sharing = service.sharing.clone();
+        if sharing.key.is_none() && service.wish.is_err() {
+            let announcements = service
+                .ingress
+                .iter()
+                .filter_map(|ip| self.announcements.get(ip));
+            sharing.key = announcements
+                .filter(|facts| facts.is_for(&service.name))
+                .flat_map(AnnouncementFacts::services)
+                .find_map(|other| self.services.get(&other)?.sharing.key.clone());
+        }
+        sharing
     }
 
     /// Takes every address that a Service has into the books, and only then decides on each Service,

@@ -2,6 +2,7 @@
 //!
 //! Each test lets the state write until it is quiet, and looks at what the server holds then.
 
+mod endpoints;
 mod moves;
 mod nodes;
 mod pools;

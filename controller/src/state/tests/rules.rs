@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use bellwether_core::sharing::Backend;
+use bellwether_core::sharing::{Backend, Port, Protocol, SharingKey, SharingTerms};
+use bellwether_crds::annotation::Contradiction;
 
 use super::world::{World, named};
+use crate::reason::Problem;
 
 fn ready_world() -> World {
     let mut world = World::new();
@@ -210,4 +212,120 @@ fn an_advertisement_counts_the_addresses_that_it_serves() {
     world.delete_service("web");
     world.settle();
     assert_eq!(world.served("lan"), 1);
+}
+
+#[test]
+fn whose_wish_became_unreadable_still_shares_its_address_after_a_restart() {
+    let mut world = ready_world();
+    let shared = |port: u16| {
+        move |service: &mut crate::facts::ServiceFacts| {
+            service.sharing = SharingTerms {
+                key: SharingKey::new("web"),
+                ports: [Port {
+                    protocol: Protocol::Tcp,
+                    number: port,
+                }]
+                .into(),
+                backend: Backend::Cluster,
+            };
+            if let Ok(wish) = &mut service.wish {
+                wish.addresses = vec![[192, 0, 2, 3].into()];
+            }
+        }
+    };
+    world.change_service("a", shared(80));
+    world.change_service("b", shared(443));
+    world.settle();
+    let before = world.addresses();
+    assert_eq!(before["a"], before["b"]);
+    let contradiction = Problem::Contradiction(Contradiction {
+        first: "bellwether.dev/allow-shared-ip",
+        second: "metallb.io/allow-shared-ip",
+    });
+    world.change_service("b", |service| {
+        service.wish = Err(contradiction);
+        service.sharing.key = None;
+    });
+    world.settle();
+    assert_eq!(world.addresses(), before);
+    world.restart();
+    world.settle();
+    assert_eq!(world.addresses(), before, "a restart has moved an address");
+    assert_eq!(world.conditions("b")[0], "ContradictingAnnotations");
+}
+
+#[test]
+fn metallb_1_2_the_class_decides_whose_the_service_is() {
+    for (sentence, ours, is_default, class, served) in [
+        ("no class, and none is served", None, false, None, true),
+        (
+            "a class, and none is served",
+            None,
+            false,
+            Some("lb"),
+            false,
+        ),
+        (
+            "the class that is served",
+            Some("lb"),
+            false,
+            Some("lb"),
+            true,
+        ),
+        (
+            "another class than the one that is served",
+            Some("lb"),
+            false,
+            Some("other"),
+            false,
+        ),
+        (
+            "no class, and one is served",
+            Some("lb"),
+            false,
+            None,
+            false,
+        ),
+        (
+            "no class, and the default one is served",
+            Some("lb"),
+            true,
+            None,
+            true,
+        ),
+        (
+            "another class than the default one",
+            Some("lb"),
+            true,
+            Some("other"),
+            false,
+        ),
+    ] {
+        let mut world = ready_world();
+        world.settings.class = ours.map(str::to_owned);
+        world.settings.is_default_class = is_default;
+        world.restart();
+        world.change_service("web", |service| service.class = class.map(str::to_owned));
+        world.settle();
+        assert_eq!(!world.addresses()["web"].is_empty(), served, "{sentence}");
+    }
+}
+
+/// The API server clears the class when the type changes: the address must be freed all the same.
+#[test]
+fn weakness_4_41_a_class_that_is_cleared_with_the_type_frees_the_address() {
+    let mut world = ready_world();
+    world.settings.class = Some("lb".to_owned());
+    world.restart();
+    world.change_service("web", |service| service.class = Some("lb".to_owned()));
+    world.settle();
+    assert_eq!(world.announced_addresses().len(), 1);
+    world.change_service("web", |service| {
+        service.is_load_balancer = false;
+        service.class = None;
+        service.ingress.clear();
+    });
+    world.settle();
+    assert!(world.announced_addresses().is_empty());
+    assert!(world.conditions("web").is_empty());
 }

@@ -145,12 +145,20 @@ impl World {
 
     /// An advertisement of all pools by all nodes.
     pub(super) fn advertise(&mut self, name: &str) {
+        self.advertise_with(name, &L2AdvertisementSpec::default());
+    }
+
+    pub(super) fn advertise_with(&mut self, name: &str, spec: &L2AdvertisementSpec) {
         let mut server = self.server.borrow_mut();
         let facts = AdvertisementFacts {
             name: name.into(),
             version: server.version(name),
-            rules: Rules::try_from(&L2AdvertisementSpec::default()),
-            status: bellwether_crds::L2AdvertisementStatus::default(),
+            rules: Rules::try_from(spec),
+            status: server
+                .advertisements
+                .get(name)
+                .map(|known| known.status.clone())
+                .unwrap_or_default(),
         };
         server.advertisements.insert(name.to_owned(), facts.clone());
         drop(server);
@@ -201,8 +209,8 @@ impl World {
                 families: FamilyPolicy::SingleStack(IpFamily::V4),
                 pool: None,
                 addresses: Vec::new(),
-                sharing: SharingTerms::alone(),
             }),
+            sharing: SharingTerms::alone(),
             reallocate: false,
             backend: Backend::Cluster,
             ingress: Vec::new(),
@@ -229,16 +237,20 @@ impl World {
 
     pub(super) fn endpoints(&mut self, service: &str, ready: &[&str]) {
         let nodes: BTreeSet<NodeName> = ready.iter().map(NodeName::from).collect();
-        let facts = SliceFacts {
+        self.slice(SliceFacts {
             name: named(service),
             service: Some(named(service)),
             ready: nodes.clone(),
+            serves: !nodes.is_empty(),
             serving: nodes,
-        };
+        });
+    }
+
+    pub(super) fn slice(&mut self, facts: SliceFacts) {
         self.server
             .borrow_mut()
             .slices
-            .insert(named(service), facts.clone());
+            .insert(facts.name.clone(), facts.clone());
         self.handle(Input::Slice(Event::Applied(facts)));
     }
 
@@ -338,6 +350,15 @@ impl World {
         };
         self.handle(Input::Written { target, result });
         Some(line)
+    }
+
+    /// The advertisements and the nodes that the only Announcement names.
+    pub(super) fn announcement(&self) -> (Vec<String>, Option<Vec<String>>) {
+        let server = self.server.borrow();
+        let mut all = server.announcements.values();
+        let spec = &all.next().expect("an Announcement").spec;
+        assert_eq!(all.next(), None, "there is more than one");
+        (spec.advertisements.clone(), spec.only_nodes.clone())
     }
 
     /// The addresses that each Service shows.
