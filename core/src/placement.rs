@@ -134,25 +134,32 @@ pub struct NodeLink {
 }
 
 /// Those of `candidates` that have the network of `address` on a link with a carrier on which they
-/// may announce; all of them if none has. An order that `candidates` have stays.
+/// may announce; if none has, those that have such a link at all; if none has that either, all of
+/// them. An order that `candidates` have stays.
 ///
 /// Clients ask for an address on the link of its network. If no node is on one, the address is
-/// routed, or the network is not configured anywhere, and any node may do.
+/// routed, or the network is not configured anywhere, and any node may do that can send. Who has not
+/// said yet which links it has waits for those that have.
 #[must_use]
 pub fn on_its_network<'a>(
     address: IpAddr,
     candidates: Vec<Candidate>,
     links: impl Fn(&NodeName) -> &'a [NodeLink],
 ) -> Vec<Candidate> {
-    let has_it = |candidate: &Candidate| {
-        links(&candidate.node).iter().any(|link| {
-            link.carrier
-                && candidate.interfaces.contains(&link.name)
-                && link.networks.iter().any(|net| net.contains(&address))
-        })
+    let has_link = |candidate: &Candidate, fits: &dyn Fn(&NodeLink) -> bool| {
+        links(&candidate.node)
+            .iter()
+            .any(|link| link.carrier && candidate.interfaces.contains(&link.name) && fits(link))
     };
-    let (with, without): (Vec<_>, Vec<_>) = candidates.into_iter().partition(has_it);
-    if with.is_empty() { without } else { with }
+    let is_on_it = |link: &NodeLink| link.networks.iter().any(|net| net.contains(&address));
+    for fits in [&is_on_it as &dyn Fn(&NodeLink) -> bool, &|_| true] {
+        if candidates.iter().any(|candidate| has_link(candidate, fits)) {
+            let mut candidates = candidates;
+            candidates.retain(|candidate| has_link(candidate, fits));
+            return candidates;
+        }
+    }
+    candidates
 }
 
 /// The weight of `node` for `address`: the highest comes first.
@@ -244,14 +251,15 @@ mod tests {
     }
 
     #[test]
-    fn a_node_on_the_network_of_the_address_goes_before_one_that_is_not() {
+    fn weakness_4_21_a_node_that_can_serve_the_address_goes_before_one_that_cannot() {
         let link = |name: &str, carrier, network: &str| NodeLink {
             name: name.into(),
             carrier,
             networks: vec![network.parse().expect("a network")],
         };
         let (lan, other) = ("192.0.2.0/24", "198.51.100.0/24");
-        let rows: [(&str, Interfaces, [NodeLink; 2], &[&str]); 5] = [
+        let eth0 = || Interfaces::Named(BTreeSet::from(["eth0".into()]));
+        let rows: [(&str, Interfaces, [NodeLink; 2], &[&str]); 8] = [
             (
                 "one is on it",
                 Interfaces::All,
@@ -278,9 +286,27 @@ mod tests {
             ),
             (
                 "one may not announce on the link that is on it",
-                Interfaces::Named(BTreeSet::from(["eth0".into()])),
+                eth0(),
                 [link("eth1", true, lan), link("eth0", true, lan)],
                 &["b"],
+            ),
+            (
+                "none is on it, and one lacks the link that is named",
+                eth0(),
+                [link("eth1", true, other), link("eth0", true, other)],
+                &["b"],
+            ),
+            (
+                "none is on it, and one has no carrier",
+                Interfaces::All,
+                [link("eth0", true, other), link("eth0", false, other)],
+                &["a"],
+            ),
+            (
+                "both lack the link that is named: their Speakers say so",
+                eth0(),
+                [link("eth1", true, lan), link("eth1", true, lan)],
+                &["a", "b"],
             ),
         ];
         for (sentence, interfaces, [a, b], expected) in rows {
