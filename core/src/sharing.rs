@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn two_services_share_only_if_everything_allows_it() {
+    fn metallb_1_3_two_services_share_only_if_everything_allows_it() {
         let cluster = || Backend::Cluster;
         let http = |key, backend| terms(key, &[HTTP], backend);
         let https = |key, backend| terms(key, &[HTTPS], backend);
@@ -212,7 +212,7 @@ mod tests {
                 Err(SharingConflict::Policy),
             ),
             (
-                "metallb row 40: Cluster and Local with an empty selector",
+                "weakness 4.40: Cluster and Local with an empty selector",
                 http("k", cluster()),
                 https("k", local("")),
                 Err(SharingConflict::Policy),

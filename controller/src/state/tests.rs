@@ -51,7 +51,7 @@ fn a_service_costs_one_announcement_and_one_status_and_one_more_when_it_is_annou
 }
 
 #[test]
-fn at_rest_nothing_is_written() {
+fn weakness_4_13_at_rest_nothing_is_written() {
     let mut world = World::new();
     world.pool("lan", &["192.0.2.0/29", "2001:db8::/64"]);
     world.advertise("lan");
@@ -121,7 +121,7 @@ fn a_deleted_service_frees_its_address_for_one_that_waits() {
 }
 
 #[test]
-fn a_deletion_that_only_a_list_shows_frees_too() {
+fn weakness_4_16_a_deletion_that_only_a_list_shows_frees_too() {
     let mut world = World::new();
     world.pool("lan", &["192.0.2.1-192.0.2.1"]);
     world.advertise("lan");
@@ -135,7 +135,7 @@ fn a_deletion_that_only_a_list_shows_frees_too() {
 }
 
 #[test]
-fn an_event_is_written_once_for_each_change() {
+fn complaint_3_1_26_an_event_is_written_once_for_each_change() {
     let mut world = World::new();
     world.node("a");
     world.service("web");
@@ -149,7 +149,7 @@ fn an_event_is_written_once_for_each_change() {
 }
 
 #[test]
-fn a_bad_pool_keeps_what_it_said_before() {
+fn weakness_4_15_a_bad_pool_keeps_what_it_said_before() {
     let mut world = World::new();
     world.pool("lan", &["192.0.2.0/29"]);
     world.advertise("lan");

@@ -156,7 +156,7 @@ mod tests {
                 Ok(Is::PreferDualStack { primary: V6 }),
             ),
             (
-                "metallb row 45: preferred, but only one cluster IP, so one family it is",
+                "weakness 4.45: preferred, but only one cluster IP, so one family it is",
                 &[v6],
                 &[V6],
                 PreferDualStack,

@@ -313,14 +313,14 @@ mod tests {
     }
 
     #[test]
-    fn buggy_ones_are_counted_once_metallb_row_37() {
+    fn weakness_4_37_buggy_ones_are_counted_once() {
         let counters =
             stock(Numbering::WithoutBuggy, &["192.0.2.0/32", "192.0.2.255/32"]).counters();
         assert_eq!(counters, Counters::default());
     }
 
     #[test]
-    fn huge_pools_are_capped_and_never_negative_metallb_row_37() {
+    fn weakness_4_37_huge_pools_are_capped_and_never_negative() {
         for ranges in [
             &["2001:db8::/64"][..],
             &["2001:db8::/64", "2001:db8:1::/64"],

@@ -117,12 +117,12 @@ fn what_is_neither_is_refused_with_what_to_write_instead() {
 }
 
 #[test]
-fn a_range_of_two_families_is_refused_metallb_row_38() {
+fn weakness_4_38_a_range_of_two_families_is_refused() {
     assert!("192.0.2.1-2001:db8::5".parse::<AddressRange>().is_err());
 }
 
 #[test]
-fn host_bits_are_not_masked_silently_metallb_row_38() {
+fn weakness_4_38_host_bits_are_not_masked_silently() {
     assert!("192.168.10.100/24".parse::<AddressRange>().is_err());
 }
 

@@ -138,7 +138,7 @@ fn a_status_without_addresses_is_nothing_to_adopt() {
 }
 
 #[test]
-fn holders_keep_theirs_through_restarts_while_others_wait_metallb_issue_1984() {
+fn complaint_3_1_27_holders_keep_theirs_through_restarts_while_others_wait() {
     let pools = [pool("blue", &["192.0.2.0/31"])];
     let asks = [
         service("waiter-1").created(1),

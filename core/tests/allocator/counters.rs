@@ -56,7 +56,7 @@ fn what_the_pool_does_not_give_is_not_counted() {
 }
 
 #[test]
-fn a_pool_of_2_to_the_64_addresses_is_capped_metallb_row_37() {
+fn weakness_4_37_a_pool_of_2_to_the_64_addresses_is_capped() {
     let mut world = World::with(&[pool("blue", &["2001:db8::/64", "192.0.2.0/24"])]);
     world.ask(&service("a").families(REQUIRE_V4));
     assert_eq!(counts(&world, IpFamily::V6), (i64::MAX, 1, i64::MAX));

@@ -60,7 +60,7 @@ fn buggy_addresses_are_skipped_between_others() {
 }
 
 #[test]
-fn the_last_free_address_of_a_large_pool_is_found_metallb_row_36() {
+fn weakness_4_36_the_last_free_address_of_a_large_pool_is_found() {
     let mut world = World::with(&[pool("blue", &["10.1.0.0/16"])]);
     let found = (0..=u16::MAX)
         .filter(|&number| number != 54_321)

@@ -164,7 +164,7 @@ fn a_pool_that_loses_a_family_takes_no_address_away() {
 }
 
 #[test]
-fn the_order_never_flips_metallb_row_42() {
+fn weakness_4_42_the_order_never_flips() {
     let mut world = World::with(&[pool("blue", &["203.0.113.0/24", "2001:db8::/64"])]);
     let web = service("web")
         .families(REQUIRE_V4)
@@ -179,7 +179,7 @@ fn the_order_never_flips_metallb_row_42() {
 }
 
 #[test]
-fn a_thousand_passes_change_nothing_metallb_row_45() {
+fn weakness_4_45_a_thousand_passes_change_nothing() {
     for families in [PREFER_V4, PREFER_V6, REQUIRE_V4, REQUIRE_V6, V4, V6] {
         for addresses in [
             &["192.0.2.0/30"][..],
@@ -264,7 +264,7 @@ fn from_one_family_to_both_the_service_moves_to_a_pool_with_both() {
 }
 
 #[test]
-fn only_the_family_that_is_needed_is_looked_for_metallb_row_36() {
+fn weakness_4_36_only_the_family_that_is_needed_is_looked_for() {
     let mut world = World::with(&[pool("blue", &["192.0.2.0/32", "2001:db8::/64"])]);
     world.ask(&service("a"));
     assert_eq!(world.ask(&service("six").families(V6)), "2001:db8::@blue");

@@ -5,7 +5,7 @@ use bellwether_core::pool::{PoolSpec, Strategy};
 use crate::world::{PREFER_V4, World, ip, pinned, pool, service, to_namespace};
 
 #[test]
-fn an_edit_of_pools_takes_no_address_away_metallb_issue_1591() {
+fn complaint_3_1_28_an_edit_of_pools_takes_no_address_away() {
     let blue = |addresses: &[&str]| pool("blue", addresses);
     let whole = || blue(&["192.0.2.0/24"]);
     let stays = |reason: &str| format!("keeps 192.0.2.0@blue: {reason}, stays");
@@ -179,7 +179,7 @@ fn those_whom_an_edit_concerns_are_called_and_no_others() {
 }
 
 #[test]
-fn all_pools_deleted_clears_nothing_metallb_row_43() {
+fn weakness_4_43_all_pools_deleted_clears_nothing() {
     let mut world = World::with(&[pool("blue", &["192.0.2.0/24"])]);
     let (ours, foreign) = (service("ours"), service("foreign"));
     world.ask(&ours);
@@ -311,7 +311,7 @@ fn what_is_released_is_free_for_others() {
 }
 
 #[test]
-fn a_service_whose_ports_and_key_changed_is_released_in_full_metallb_row_39() {
+fn weakness_4_39_a_service_whose_ports_and_key_changed_is_released_in_full() {
     let mut world = World::with(&[pool("blue", &["192.0.2.0/32"])]);
     world.ask(&service("a").port(80).key("k"));
     world.ask(&service("b").port(443).key("k"));
@@ -327,7 +327,7 @@ fn a_service_whose_ports_and_key_changed_is_released_in_full_metallb_row_39() {
 }
 
 #[test]
-fn a_stale_read_moves_nothing_metallb_row_44() {
+fn weakness_4_44_a_stale_read_moves_nothing() {
     let mut world = World::with(&[pool("blue", &["192.0.2.0/30"])]);
     world.ask(&service("a"));
     assert_eq!(world.ask(&service("b")), "192.0.2.1@blue");
@@ -338,7 +338,7 @@ fn a_stale_read_moves_nothing_metallb_row_44() {
 }
 
 #[test]
-fn deleting_one_service_changes_no_other_metallb_issue_2723() {
+fn complaint_3_1_27_deleting_one_service_changes_no_other() {
     let mut world = World::with(&[pool("blue", &["192.0.2.0/28"])]);
     let asks: Vec<_> = (0..10).map(|n| service(&format!("web-{n}"))).collect();
     let before: Vec<String> = asks.iter().map(|ask| world.ask(ask)).collect();

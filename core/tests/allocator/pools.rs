@@ -94,7 +94,7 @@ fn a_service_that_asks_for_no_pool_gets_an_address_of_one_that_gives_by_itself()
 }
 
 #[test]
-fn equal_pools_are_tried_by_age_then_name_metallb_row_19() {
+fn weakness_4_19_equal_pools_are_tried_by_age_then_name() {
     let aged = |name, created, addresses| PoolSpec {
         created,
         ..pool(name, &[addresses])

@@ -274,7 +274,7 @@ fn a_request_that_changes_moves_the_service_at_once_if_it_can() {
 }
 
 #[test]
-fn a_request_that_cannot_be_met_leaves_the_service_what_it_has_metallb_section_1_4() {
+fn metallb_1_4_a_request_that_cannot_be_met_leaves_the_service_what_it_has() {
     let mut world = world();
     let web = service("web");
     assert_eq!(world.ask(&web), "192.0.2.0@blue");

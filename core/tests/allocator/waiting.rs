@@ -131,7 +131,7 @@ fn who_waits_for_an_address_is_called_for_that_one_only() {
 }
 
 #[test]
-fn every_refusal_heals_when_its_cause_goes_metallb_issue_2079() {
+fn complaint_3_2_tell_me_why_every_refusal_heals_when_its_cause_goes() {
     let blue = || pool("blue", &["192.0.2.0/30"]);
     let web = || service("web");
     for (sentence, before, ask, refused, after) in [
@@ -207,7 +207,7 @@ fn a_thousand_waiting_cost_one_decision_for_one_address() {
 }
 
 #[test]
-fn what_a_pool_excludes_is_never_given_metallb_issue_2352() {
+fn complaint_3_2_reserved_what_a_pool_excludes_is_never_given() {
     let mut world = World::with(&[PoolSpec {
         exclude: vec!["192.0.2.1-192.0.2.2".to_owned()],
         ..pool("blue", &["192.0.2.0/30"])

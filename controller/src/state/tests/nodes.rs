@@ -25,7 +25,7 @@ fn lose(world: &mut World, node: &str) {
 }
 
 #[test]
-fn what_makes_a_node_ineligible() {
+fn weakness_4_28_what_makes_a_node_ineligible() {
     type Change = fn(&mut crate::facts::NodeFacts);
     let rows: [(&str, Change, Option<&str>); 5] = [
         ("it is ready", |_| {}, None),
@@ -131,7 +131,7 @@ fn a_control_plane_that_loses_sight_of_one_node_after_the_other_withdraws_nothin
 }
 
 #[test]
-fn a_cordoned_node_may_announce_if_the_operator_says_so() {
+fn complaint_3_1_11_a_cordoned_node_may_announce_if_the_operator_says_so() {
     let mut world = ready_world();
     world.settings.cordoned_may_announce = true;
     world.restart();
