@@ -60,9 +60,7 @@ pub fn write(executable: &Path, path: &Path) -> Result<()> {
         .to_string();
         let config_name = format!("{}.json", hash(config.as_bytes()));
         append(&mut archive, &config_name, config.as_bytes(), 0o644).context(failed)?;
-        manifest.push(
-            json!({"Config": config_name, "RepoTags": [image], "Layers": [&layer_name]}),
-        );
+        manifest.push(json!({"Config": config_name, "RepoTags": [image], "Layers": [&layer_name]}));
     }
     let manifest = json!(manifest).to_string();
     append(&mut archive, "manifest.json", manifest.as_bytes(), 0o644).context(failed)?;
@@ -83,11 +81,14 @@ pub fn architecture() -> &'static str {
 fn hash(content: &[u8]) -> String {
     use std::fmt::Write;
     let digest = digest(&SHA256, content);
-    digest.as_ref().iter().fold(String::new(), |mut text, octet| {
-        let written = write!(text, "{octet:02x}");
-        debug_assert!(written.is_ok(), "writing to a String cannot fail");
-        text
-    })
+    digest
+        .as_ref()
+        .iter()
+        .fold(String::new(), |mut text, octet| {
+            let written = write!(text, "{octet:02x}");
+            debug_assert!(written.is_ok(), "writing to a String cannot fail");
+            text
+        })
 }
 
 fn append<W: std::io::Write>(

@@ -80,11 +80,7 @@ impl Machine {
         ]
         .map(ToOwned::to_owned)
         .into();
-        args.extend([
-            executable.display().to_string(),
-            "boot".to_owned(),
-            orders,
-        ]);
+        args.extend([executable.display().to_string(), "boot".to_owned(), orders]);
         let name = format!("machine-{}", self.host.name);
         let mut program = Program::new(&name, Path::new("unshare"), args).on(&self.host.name);
         program.forks = true;
@@ -100,7 +96,9 @@ impl Machine {
         let booted = self.booted();
         wait_for(&format!("{} booting", self.host.name), LIMIT, async || {
             let is_there = booted.exists();
-            is_there.then_some(()).ok_or("it does not say so".to_owned())
+            is_there
+                .then_some(())
+                .ok_or("it does not say so".to_owned())
         })
         .await?;
         fs::write(&self.pid_file, first.to_string())
@@ -169,9 +167,8 @@ impl Machine {
     }
 
     fn first(&self) -> Result<i32> {
-        first_process(&self.pid_file).ok_or_else(|| {
-            Error::Refused(format!("{} has no power", self.host.name))
-        })
+        first_process(&self.pid_file)
+            .ok_or_else(|| Error::Refused(format!("{} has no power", self.host.name)))
     }
 
     /// Sends a signal to every process on it.

@@ -12,8 +12,8 @@ use bellwether_e2e::control::{Action, Folder, Status};
 use bellwether_e2e::error::{Context, Error, Result};
 use bellwether_e2e::fault::FaultCommand;
 use bellwether_e2e::lab::{Lab, LabOptions, Lifetime, down};
-use bellwether_e2e::network::Topology;
 use bellwether_e2e::machine::boot;
+use bellwether_e2e::network::Topology;
 use bellwether_e2e::{binaries, demo, keeper, pod, probe, proxy, supervisor};
 use clap::{Parser, Subcommand, ValueEnum};
 

@@ -41,8 +41,12 @@ impl FromStr for Route {
 
 /// Serves on `listen` until the process is killed.
 pub async fn serve(listen: SocketAddr, routes: Vec<Route>) -> Result<()> {
-    let routes: Arc<BTreeMap<String, String>> =
-        Arc::new(routes.into_iter().map(|route| (route.host, route.to)).collect());
+    let routes: Arc<BTreeMap<String, String>> = Arc::new(
+        routes
+            .into_iter()
+            .map(|route| (route.host, route.to))
+            .collect(),
+    );
     let listener = TcpListener::bind(listen)
         .await
         .context(|| format!("cannot listen on {listen}"))?;
@@ -101,7 +105,9 @@ fn host_of(head: &str) -> Option<String> {
     let mut headers = head.lines().filter_map(|line| line.split_once(':'));
     let (_, value) = headers.find(|(name, _)| name.eq_ignore_ascii_case("host"))?;
     let value = value.trim().to_ascii_lowercase();
-    let name = value.rsplit_once(':').map_or(value.as_str(), |(name, _)| name);
+    let name = value
+        .rsplit_once(':')
+        .map_or(value.as_str(), |(name, _)| name);
     Some(name.to_owned())
 }
 
@@ -119,7 +125,10 @@ mod tests {
     #[test]
     fn a_route_has_a_name_and_a_server() {
         let route: Route = "A.example=web:80".parse().expect("a route");
-        assert_eq!((route.host.as_str(), route.to.as_str()), ("a.example", "web:80"));
+        assert_eq!(
+            (route.host.as_str(), route.to.as_str()),
+            ("a.example", "web:80")
+        );
         for wrong in ["a.example", "=web:80", "a.example=web"] {
             assert!(wrong.parse::<Route>().is_err(), "{wrong}");
         }

@@ -102,8 +102,7 @@ pub fn kubelet(
     let authority = control_plane.authority();
     let user = format!("system:node:{}", host.name);
     let client = authority.client(&user, Some("system:nodes"))?;
-    let kubeconfig =
-        control_plane.kubeconfig(&api_url(), &Credentials::Certificate(client));
+    let kubeconfig = control_plane.kubeconfig(&api_url(), &Credentials::Certificate(client));
     let (ipv4, ipv6) = (host.ipv4().to_string(), host.ipv6().to_string());
     let server = authority.server(&[&host.name, &ipv4, &ipv6])?;
     let certificate = write(disk, "kubelet.crt", &server.certificate)?;

@@ -49,8 +49,7 @@ impl Supervisor {
         for name in rest {
             let name = format!("{name}-{node}");
             let known = self.programs.get(&name).map(|(program, _)| program.clone());
-            let program =
-                known.ok_or_else(|| Error::Unexpected(format!("{name} never ran")))?;
+            let program = known.ok_or_else(|| Error::Unexpected(format!("{name} never ran")))?;
             self.start(program)?;
             if name.starts_with("containerd") {
                 machine.wait_containerd().await?;
@@ -65,7 +64,10 @@ impl Supervisor {
         self.start(program)?;
         let what = format!("the first process of {} starting", machine.host.name);
         let started = wait_for(&what, Duration::from_secs(10), async || {
-            let running = self.programs.get(&name).and_then(|(_, running)| running.as_ref());
+            let running = self
+                .programs
+                .get(&name)
+                .and_then(|(_, running)| running.as_ref());
             let pid = running.and_then(crate::process::Running::pid);
             pid.and_then(|pid| i32::try_from(pid).ok())
                 .ok_or("it has not".to_owned())

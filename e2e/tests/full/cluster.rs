@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bellwether_crds::announcement::Announcement;
 use bellwether_e2e::cluster::node_of;
+use bellwether_e2e::error::Context;
 use bellwether_e2e::lab::{ProxyMode, wait_for};
 use bellwether_e2e::probe::Report;
 use bellwether_e2e::{Lab, Result};
-use bellwether_e2e::error::Context;
 use kube::{Api, ResourceExt};
 
 pub const LAB: &str = env!("CARGO_BIN_EXE_bellwether-lab");
@@ -57,7 +57,10 @@ pub async fn rolled_out(lab: &Lab, what: &str, namespace: &str) -> Result<()> {
 
 /// Waits until the product runs everywhere.
 pub async fn product_ready(lab: &Lab) -> Result<()> {
-    for what in ["deployment/bellwether-controller", "daemonset/bellwether-speaker"] {
+    for what in [
+        "deployment/bellwether-controller",
+        "daemonset/bellwether-speaker",
+    ] {
         rolled_out(lab, what, IN_PRODUCT).await?;
     }
     Ok(())
@@ -65,8 +68,21 @@ pub async fn product_ready(lab: &Lab) -> Result<()> {
 
 /// What a client hears over HTTP.
 pub async fn curl(lab: &Lab, args: &[&str]) -> Result<String> {
-    let curl = [&["curl", "--silent", "--show-error", "--fail", "--max-time", "5"], args].concat();
-    lab.exec("client", &curl).await.map(|text| text.trim().to_owned())
+    let curl = [
+        &[
+            "curl",
+            "--silent",
+            "--show-error",
+            "--fail",
+            "--max-time",
+            "5",
+        ],
+        args,
+    ]
+    .concat();
+    lab.exec("client", &curl)
+        .await
+        .map(|text| text.trim().to_owned())
 }
 
 /// The address of `web`, once it is announced and answers.
@@ -96,23 +112,36 @@ pub async fn wait_node(lab: &Lab, node: &str) -> Result<()> {
     let name = format!("node/{node}");
     let ready = ["wait", "--for=condition=Ready", &name, "--timeout=60s"];
     lab.kubectl(&ready, "").await?;
-    wait_for(&format!("the speaker of {node} being eligible"), A_WHILE, async || {
-        let speaker = lab.speaker(node).await.map_err(|error| error.to_string())?;
-        lab.check_speaker(node).await.map_err(|error| error.to_string())?;
-        if speaker.spec.eligible {
-            Ok(())
-        } else {
-            Err(format!("{:?}", speaker.spec.reason))
-        }
-    })
+    wait_for(
+        &format!("the speaker of {node} being eligible"),
+        A_WHILE,
+        async || {
+            let speaker = lab.speaker(node).await.map_err(|error| error.to_string())?;
+            lab.check_speaker(node)
+                .await
+                .map_err(|error| error.to_string())?;
+            if speaker.spec.eligible {
+                Ok(())
+            } else {
+                Err(format!("{:?}", speaker.spec.reason))
+            }
+        },
+    )
     .await
 }
 
 /// Lets no pod of `web` be on a node, so that what is measured is the address alone.
 pub async fn keep_web_off(lab: &Lab, node: &str) -> Result<()> {
-    lab.kubectl(&["taint", "node", node, "test=away:NoSchedule"], "").await?;
-    for pod in lab.pods("web").await?.iter().filter(|pod| node_of(pod) == node) {
-        lab.kubectl(&["delete", "pod", &pod.name_any(), "--wait=true"], "").await?;
+    lab.kubectl(&["taint", "node", node, "test=away:NoSchedule"], "")
+        .await?;
+    for pod in lab
+        .pods("web")
+        .await?
+        .iter()
+        .filter(|pod| node_of(pod) == node)
+    {
+        lab.kubectl(&["delete", "pod", &pod.name_any(), "--wait=true"], "")
+            .await?;
     }
     rolled_out(lab, "deployment/web", "--namespace=default").await
 }

@@ -32,7 +32,11 @@ async fn day(mode: ProxyMode) -> Result<()> {
     part("two Services on one address", services::sharing(&lab)).await?;
     part("a dashboard behind an ingress", services::ingress(&lab)).await?;
     part("rollout restart", product::restart(&lab, address)).await?;
-    part("upgrade and rollback", product::upgrade_and_roll_back(&lab, address)).await?;
+    part(
+        "upgrade and rollback",
+        product::upgrade_and_roll_back(&lab, address),
+    )
+    .await?;
     part("the key changes", product::change_key(&lab, address)).await?;
     part("drain", nodes::drain(&lab, address)).await?;
     part("power-off", nodes::power_off(&lab, address)).await?;

@@ -16,11 +16,15 @@ pub fn lines(document: &str, heading: &str) -> Result<String> {
     let path = root().join(document);
     let text =
         std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
-    let below = text.split_once(&format!("\n{heading}\n")).map(|(_, below)| below);
+    let below = text
+        .split_once(&format!("\n{heading}\n"))
+        .map(|(_, below)| below);
     let block = below.and_then(|below| below.split_once("```sh\n"));
     let lines = block.and_then(|(_, block)| block.split_once("```"));
     lines.map(|(lines, _)| lines.to_owned()).ok_or_else(|| {
-        Error::Unexpected(format!("{document} has no block of shell below {heading:?}"))
+        Error::Unexpected(format!(
+            "{document} has no block of shell below {heading:?}"
+        ))
     })
 }
 
@@ -28,9 +32,14 @@ pub fn lines(document: &str, heading: &str) -> Result<String> {
 pub async fn type_in(lab: &Lab, lines: &str) -> Result<()> {
     let programs = bellwether_e2e::binaries::find_or_build()?;
     let helm = bellwether_e2e::binaries::helm()?;
-    let folders = programs.values().chain([&helm]).filter_map(|path| path.parent());
+    let folders = programs
+        .values()
+        .chain([&helm])
+        .filter_map(|path| path.parent());
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = folders.map(Path::to_owned).chain(std::env::split_paths(&path));
+    let path = folders
+        .map(Path::to_owned)
+        .chain(std::env::split_paths(&path));
     let path = std::env::join_paths(path).map_err(|error| Error::Unexpected(error.to_string()))?;
     let output = tokio::process::Command::new("sh")
         .args(["-exc", lines])

@@ -10,10 +10,16 @@ use crate::cluster::{A_WHILE, WEB, bare, rolled_out};
 
 /// What of a lab is left on the machine: control groups, mounts, and processes in its groups.
 pub fn left_behind(folder: &Path) -> Vec<String> {
-    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     let lab = name.splitn(4, '-').nth(3).unwrap_or_default();
     let mut left = Vec::new();
-    let hierarchies = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+    let hierarchies = std::fs::read_dir("/sys/fs/cgroup")
+        .into_iter()
+        .flatten()
+        .flatten();
     for hierarchy in hierarchies {
         let group = hierarchy.path().join(format!("bellwether-lab-{lab}"));
         if group.exists() {
@@ -21,7 +27,12 @@ pub fn left_behind(folder: &Path) -> Vec<String> {
         }
     }
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    left.extend(mounts.lines().filter(|line| line.contains(name)).map(ToOwned::to_owned));
+    left.extend(
+        mounts
+            .lines()
+            .filter(|line| line.contains(name))
+            .map(ToOwned::to_owned),
+    );
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     left.extend(processes.filter_map(|entry| {
         let read = |file| std::fs::read(entry.path().join(file)).ok();
@@ -36,13 +47,25 @@ pub fn left_behind(folder: &Path) -> Vec<String> {
 }
 
 async fn web_over_its_service(lab: &Lab) -> Result<()> {
-    let query = ["get", "service", "web", "--output=jsonpath={.spec.clusterIP}"];
+    let query = [
+        "get",
+        "service",
+        "web",
+        "--output=jsonpath={.spec.clusterIP}",
+    ];
     let address = lab.kubectl(&query, "").await?;
     wait_for("a pod answering over its Service", A_WHILE, async || {
         let url = format!("http://{address}/");
         let curl = ["curl", "--silent", "--max-time", "2", &url];
-        let answer = lab.exec("node-a", &curl).await.map_err(|error| error.to_string())?;
-        if answer.starts_with("web-") { Ok(()) } else { Err(answer) }
+        let answer = lab
+            .exec("node-a", &curl)
+            .await
+            .map_err(|error| error.to_string())?;
+        if answer.starts_with("web-") {
+            Ok(())
+        } else {
+            Err(answer)
+        }
     })
     .await
 }
@@ -51,17 +74,33 @@ async fn web_over_its_service(lab: &Lab) -> Result<()> {
 async fn pods_are_containers_and_a_node_comes_back_after_its_power_did() -> Result<()> {
     let lab = bare(ProxyMode::Nftables).await?;
     lab.apply(WEB).await?;
-    lab.kubectl(&["expose", "deployment", "web", "--port=80"], "").await?;
+    lab.kubectl(&["expose", "deployment", "web", "--port=80"], "")
+        .await?;
     rolled_out(&lab, "deployment/web", "--namespace=default").await?;
     web_over_its_service(&lab).await?;
-    let images = lab.exec("node-b", &["ctr", "--namespace=k8s.io", "containers", "list"]).await?;
+    let images = lab
+        .exec(
+            "node-b",
+            &["ctr", "--namespace=k8s.io", "containers", "list"],
+        )
+        .await?;
     assert!(images.contains("lab.bellwether.dev/web:1"), "{images}");
 
     lab.fault("node-b", Fault::Crash).await?;
-    let unknown = ["wait", "--for=condition=Ready=Unknown", "node/node-b", "--timeout=60s"];
+    let unknown = [
+        "wait",
+        "--for=condition=Ready=Unknown",
+        "node/node-b",
+        "--timeout=60s",
+    ];
     lab.kubectl(&unknown, "").await?;
     lab.fault("node-b", Fault::Heal).await?;
-    let ready = ["wait", "--for=condition=Ready", "node/node-b", "--timeout=60s"];
+    let ready = [
+        "wait",
+        "--for=condition=Ready",
+        "node/node-b",
+        "--timeout=60s",
+    ];
     lab.kubectl(&ready, "").await?;
     rolled_out(&lab, "deployment/web", "--namespace=default").await?;
     web_over_its_service(&lab).await?;
@@ -82,8 +121,13 @@ async fn nothing_of_the_nodes_stays_behind_when_the_lab_is_killed() -> Result<()
         let name = folder.display().to_string();
         let name = name.splitn(4, '-').nth(3).unwrap_or_default().to_owned();
         let pattern = format!("{victim} .*{name}");
-        let killed = std::process::Command::new("pkill").args(["-KILL", "-f", &pattern]).status();
-        assert!(killed.is_ok_and(|status| status.success()), "nothing to kill: {pattern}");
+        let killed = std::process::Command::new("pkill")
+            .args(["-KILL", "-f", &pattern])
+            .status();
+        assert!(
+            killed.is_ok_and(|status| status.success()),
+            "nothing to kill: {pattern}"
+        );
         drop(lab);
         // A keeper that was killed cannot tidy up: the next `down` does.
         down(&name).await?;

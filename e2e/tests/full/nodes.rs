@@ -13,13 +13,22 @@ use crate::cluster::{A_WHILE, keep_web_off, probed, rolled_out, wait_node};
 pub async fn drain(lab: &Lab, address: IpAddr) -> Result<()> {
     let node = lab.wait_announcer(address, None, MOMENT).await?;
     let report = probed(lab, address, async {
-        let drain = ["drain", &node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=90s"];
+        let drain = [
+            "drain",
+            &node,
+            "--ignore-daemonsets",
+            "--delete-emptydir-data",
+            "--timeout=90s",
+        ];
         lab.kubectl(&drain, "").await?;
         lab.wait_announcer(address, Some(&node), MOMENT).await?;
         rolled_out(lab, "deployment/web", "--namespace=default").await
     })
     .await?;
-    println!("drain of {node}: {} sent, {} lost", report.sent, report.lost);
+    println!(
+        "drain of {node}: {} sent, {} lost",
+        report.sent, report.lost
+    );
     lab.kubectl(&["uncordon", &node], "").await?;
     wait_node(lab, &node).await?;
     assert_eq!(report.lost, 0, "{report:?}");
@@ -33,7 +42,9 @@ pub async fn power_off(lab: &Lab, address: IpAddr) -> Result<()> {
     let mut next = String::new();
     let report = probed(lab, address, async {
         lab.fault(&node, Fault::Crash).await?;
-        next = lab.wait_announcer(address, Some(&node), Duration::from_secs(30)).await?;
+        next = lab
+            .wait_announcer(address, Some(&node), Duration::from_secs(30))
+            .await?;
         Ok(())
     })
     .await?;
@@ -42,7 +53,12 @@ pub async fn power_off(lab: &Lab, address: IpAddr) -> Result<()> {
         report.sent, report.lost, report.outage_ms
     );
     let name = format!("node/{node}");
-    let unknown = ["wait", "--for=condition=Ready=Unknown", &name, "--timeout=60s"];
+    let unknown = [
+        "wait",
+        "--for=condition=Ready=Unknown",
+        &name,
+        "--timeout=60s",
+    ];
     lab.kubectl(&unknown, "").await?;
     lab.fault(&node, Fault::Heal).await?;
     wait_node(lab, &node).await?;

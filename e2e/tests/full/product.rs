@@ -9,15 +9,24 @@ use bellwether_crds::beacon_keys::SECRET;
 use bellwether_e2e::cluster::load_balancer;
 use bellwether_e2e::error::{Context, Error};
 use bellwether_e2e::lab::wait_for;
+use bellwether_e2e::process::stdout_of;
 use bellwether_e2e::{Lab, Result};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::cluster::{A_WHILE, IN_PRODUCT, owners, probed, product_ready, web_address};
+use crate::cluster::{A_WHILE, IN_PRODUCT, owners, probed, product_ready};
 
 const DAEMONS: [(&str, &str, &str); 2] = [
-    ("deployment/bellwether-controller", "controller", "bellwether.dev/controller"),
-    ("daemonset/bellwether-speaker", "speaker", "bellwether.dev/speaker"),
+    (
+        "deployment/bellwether-controller",
+        "controller",
+        "bellwether.dev/controller",
+    ),
+    (
+        "daemonset/bellwether-speaker",
+        "speaker",
+        "bellwether.dev/speaker",
+    ),
 ];
 
 /// The version that the manifests name.
@@ -32,11 +41,19 @@ pub async fn look(lab: &Lab) -> Result<()> {
     let speaker = "daemonset/bellwether-speaker";
     let status = ["exec", speaker, "--", "/bellwether-speaker", "status"];
     let status = kubectl(&status).await?;
-    let peers = ["node-a", "node-b", "node-c"].iter().filter(|node| status.contains(*node));
+    let peers = ["node-a", "node-b", "node-c"]
+        .iter()
+        .filter(|node| status.contains(*node));
     assert_eq!(peers.count(), 3, "{status}");
     let log = kubectl(&["logs", speaker]).await?;
     assert!(log.contains("all is listed"), "{log}");
-    let version = ["exec", "deployment/bellwether-controller", "--", "/bellwether-controller", "--version"];
+    let version = [
+        "exec",
+        "deployment/bellwether-controller",
+        "--",
+        "/bellwether-controller",
+        "--version",
+    ];
     assert!(kubectl(&version).await?.contains(VERSION));
     let metrics = through_a_forwarded_port(lab, "deployment/bellwether-controller", 7470).await?;
     assert!(metrics.contains("# TYPE bellwether_"), "{metrics}");
@@ -55,8 +72,9 @@ async fn through_a_forwarded_port(lab: &Lab, what: &str, port: u16) -> Result<St
         .context(|| "cannot run kubectl".to_owned())?;
     let stdout = child.stdout.take();
     let stdout = stdout.ok_or_else(|| Error::Unexpected("no standard output".to_owned()))?;
-    let line = BufReader::new(stdout)
-        .lines()
+    // Read from to the end: kubectl ends if nobody reads what it says.
+    let mut said = BufReader::new(stdout).lines();
+    let line = said
         .next_line()
         .await
         .context(|| "cannot read from kubectl".to_owned())?
@@ -68,19 +86,24 @@ async fn through_a_forwarded_port(lab: &Lab, what: &str, port: u16) -> Result<St
         .output()
         .await
         .context(|| "cannot fetch".to_owned())?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    drop(said);
+    stdout_of(&format!("fetch {address} /metrics"), &output)
 }
 
 /// Every pod of the product is replaced, and a client loses nothing.
 pub async fn restart(lab: &Lab, address: IpAddr) -> Result<()> {
     let report = probed(lab, address, async {
         for (what, _, _) in DAEMONS {
-            lab.kubectl(&[IN_PRODUCT, "rollout", "restart", what], "").await?;
+            lab.kubectl(&[IN_PRODUCT, "rollout", "restart", what], "")
+                .await?;
         }
         product_ready(lab).await
     })
     .await?;
-    println!("rollout restart: {} sent, {} lost", report.sent, report.lost);
+    println!(
+        "rollout restart: {} sent, {} lost",
+        report.sent, report.lost
+    );
     assert_eq!(report.lost, 0, "{report:?}");
     Ok(())
 }
@@ -91,14 +114,23 @@ pub async fn upgrade_and_roll_back(lab: &Lab, address: IpAddr) -> Result<()> {
     for node in ["node-a", "node-b", "node-c"] {
         for (_, _, image) in DAEMONS {
             let (old, new) = (format!("{image}:{VERSION}"), format!("{image}:{NEXT}"));
-            let tag = ["ctr", "--namespace=k8s.io", "images", "tag", "--force", &old, &new];
+            let tag = [
+                "ctr",
+                "--namespace=k8s.io",
+                "images",
+                "tag",
+                "--force",
+                &old,
+                &new,
+            ];
             lab.exec(node, &tag).await?;
         }
     }
     let report = probed(lab, address, async {
         for (what, container, image) in DAEMONS {
             let image = format!("{container}={image}:{NEXT}");
-            lab.kubectl(&[IN_PRODUCT, "set", "image", what, &image], "").await?;
+            lab.kubectl(&[IN_PRODUCT, "set", "image", what, &image], "")
+                .await?;
         }
         let versions = versions_of_speakers(lab, |versions| versions.len() == 2).await?;
         lab.apply(&load_balancer("meanwhile", "", "")).await?;
@@ -114,15 +146,22 @@ pub async fn upgrade_and_roll_back(lab: &Lab, address: IpAddr) -> Result<()> {
         product_ready(lab).await?;
         versions_of_speakers(lab, |versions| versions.iter().all(|v| v.ends_with(NEXT))).await?;
         for (what, _, _) in DAEMONS {
-            lab.kubectl(&[IN_PRODUCT, "rollout", "undo", what], "").await?;
+            lab.kubectl(&[IN_PRODUCT, "rollout", "undo", what], "")
+                .await?;
         }
         product_ready(lab).await?;
-        versions_of_speakers(lab, |versions| versions.iter().all(|v| v.ends_with(VERSION))).await?;
+        versions_of_speakers(lab, |versions| {
+            versions.iter().all(|v| v.ends_with(VERSION))
+        })
+        .await?;
         Ok(())
     })
     .await?;
     lab.kubectl(&["delete", "service", "meanwhile"], "").await?;
-    println!("upgrade and rollback: {} sent, {} lost", report.sent, report.lost);
+    println!(
+        "upgrade and rollback: {} sent, {} lost",
+        report.sent, report.lost
+    );
     assert_eq!(report.lost, 0, "{report:?}");
     Ok(())
 }
@@ -140,9 +179,16 @@ async fn versions_of_speakers(
         "--output=jsonpath={.items[*].spec.containers[0].image}",
     ];
     wait_for("the versions of the speakers", A_WHILE, async || {
-        let images = lab.kubectl(&query, "").await.map_err(|error| error.to_string())?;
+        let images = lab
+            .kubectl(&query, "")
+            .await
+            .map_err(|error| error.to_string())?;
         let versions: BTreeSet<String> = images.split_whitespace().map(ToOwned::to_owned).collect();
-        if wanted(&versions) { Ok(versions) } else { Err(images) }
+        if wanted(&versions) {
+            Ok(versions)
+        } else {
+            Err(images)
+        }
     })
     .await
 }
@@ -155,14 +201,30 @@ pub async fn change_key(lab: &Lab, address: IpAddr) -> Result<()> {
         let second = "{\"stringData\":{\"2\":\"a key of at least thirty-two octets\"}}";
         kubectl(&["patch", "secret", SECRET, "--patch", second]).await?;
         wait_keys(lab, 2, 1).await?;
-        let sign = ["annotate", "--overwrite", "secret", SECRET, "bellwether.dev/signing-key=2"];
+        let sign = [
+            "annotate",
+            "--overwrite",
+            "secret",
+            SECRET,
+            "bellwether.dev/signing-key=2",
+        ];
         kubectl(&sign).await?;
         wait_keys(lab, 2, 2).await?;
-        kubectl(&["patch", "secret", SECRET, "--patch", "{\"data\":{\"1\":null}}"]).await?;
+        kubectl(&[
+            "patch",
+            "secret",
+            SECRET,
+            "--patch",
+            "{\"data\":{\"1\":null}}",
+        ])
+        .await?;
         wait_keys(lab, 1, 2).await
     })
     .await?;
-    println!("change of the key: {} sent, {} lost", report.sent, report.lost);
+    println!(
+        "change of the key: {} sent, {} lost",
+        report.sent, report.lost
+    );
     assert_eq!(owners(lab).await?, before);
     assert_eq!(report.lost, 0, "{report:?}");
     Ok(())
@@ -179,8 +241,14 @@ async fn wait_keys(lab: &Lab, known: u16, signing: u16) -> Result<()> {
     wait_for(&what, A_WHILE, async || {
         for node in ["node-a", "node-b", "node-c"] {
             let fetch = [executable.as_str(), "fetch", "127.0.0.1:7472", "/metrics"];
-            let metrics = lab.exec(node, &fetch).await.map_err(|error| error.to_string())?;
-            if !wanted.iter().all(|line| metrics.lines().any(|found| found == line)) {
+            let metrics = lab
+                .exec(node, &fetch)
+                .await
+                .map_err(|error| error.to_string())?;
+            if !wanted
+                .iter()
+                .all(|line| metrics.lines().any(|found| found == line))
+            {
                 return Err(format!("{node} does not"));
             }
         }
@@ -207,7 +275,8 @@ pub async fn shorten_tokens(lab: &Lab) -> Result<()> {
              \"containers\":[{{\"name\":\"{container}\",\"volumeMounts\":[{{\"name\":\"token\",\
              \"mountPath\":\"/var/run/secrets/kubernetes.io/serviceaccount\"}}]}}]}}}}}}}}"
         );
-        lab.kubectl(&[IN_PRODUCT, "patch", what, "--patch", &patch], "").await?;
+        lab.kubectl(&[IN_PRODUCT, "patch", what, "--patch", &patch], "")
+            .await?;
     }
     product_ready(lab).await
 }
@@ -237,8 +306,11 @@ pub async fn wait_for_new_tokens(lab: &Lab) -> Result<()> {
     lab.apply(&load_balancer("later", "", "")).await?;
     lab.wait_addresses("later", 1).await?;
     let announced = "--for=condition=bellwether.dev/Announced";
-    lab.kubectl(&["wait", announced, "service/later", "--timeout=30s"], "").await?;
-    lab.kubectl(&["delete", "service", "later"], "").await.map(drop)
+    lab.kubectl(&["wait", announced, "service/later", "--timeout=30s"], "")
+        .await?;
+    lab.kubectl(&["delete", "service", "later"], "")
+        .await
+        .map(drop)
 }
 
 /// By which tokens each pod of the product has asked: the ServiceAccount and the pod, and the
@@ -258,12 +330,19 @@ fn tokens(lab: &Lab) -> Result<BTreeMap<(String, String), BTreeSet<String>>> {
             let value = &user["extra"][format!("authentication.kubernetes.io/{key}")][0];
             value.as_str().map(ToOwned::to_owned)
         };
-        let account = user["username"].as_str().and_then(|name| name.strip_prefix(product));
+        let account = user["username"]
+            .as_str()
+            .and_then(|name| name.strip_prefix(product));
         if let (Some(account), Some(pod), Some(token)) =
             (account, extra("pod-name"), extra("credential-id"))
-            && entry["responseStatus"]["code"].as_u64().is_some_and(|code| code < 400)
+            && entry["responseStatus"]["code"]
+                .as_u64()
+                .is_some_and(|code| code < 400)
         {
-            tokens.entry((account.to_owned(), pod)).or_default().insert(token);
+            tokens
+                .entry((account.to_owned(), pod))
+                .or_default()
+                .insert(token);
         }
     }
     Ok(tokens)
@@ -271,25 +350,33 @@ fn tokens(lab: &Lab) -> Result<BTreeMap<(String, String), BTreeSet<String>>> {
 
 /// Nothing of the product is left, and nothing hangs.
 pub async fn gone(lab: &Lab) -> Result<()> {
-    wait_for("everything of the product being gone", A_WHILE, async || {
-        let text = |error: Error| error.to_string();
-        let kinds = "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,\
+    wait_for(
+        "everything of the product being gone",
+        A_WHILE,
+        async || {
+            let text = |error: Error| error.to_string();
+            let kinds = "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,\
                      validatingadmissionpolicies";
-        let left = lab.kubectl(&["get", kinds, "--output=name"], "").await.map_err(text)?;
-        let left: Vec<&str> = left.lines().filter(|name| name.contains("bellwether")).collect();
-        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
-    })
+            let left = lab
+                .kubectl(&["get", kinds, "--output=name"], "")
+                .await
+                .map_err(text)?;
+            let left: Vec<&str> = left
+                .lines()
+                .filter(|name| name.contains("bellwether"))
+                .collect();
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{left:?}"))
+            }
+        },
+    )
     .await?;
     // A Service that nobody serves any more can be deleted, and its pods serve on within the cluster.
-    lab.kubectl(&["delete", "service", "web", "--timeout=20s"], "").await?;
+    lab.kubectl(&["delete", "service", "web", "--timeout=20s"], "")
+        .await?;
     let pods = lab.pods("web").await?;
     assert!(!pods.is_empty(), "the user's own pods stay");
-    Ok(())
-}
-
-/// The address of `web` when the product has been installed anew.
-pub async fn adopted(lab: &Lab, address: IpAddr) -> Result<()> {
-    product_ready(lab).await?;
-    assert_eq!(web_address(lab).await?, address);
     Ok(())
 }

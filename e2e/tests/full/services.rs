@@ -18,7 +18,8 @@ pub async fn first_service(lab: &Lab) -> Result<IpAddr> {
     rolled_out(lab, "deployment/web", "--namespace=default").await?;
     lab.apply(&load_balancer("web", "", "")).await?;
     let address = web_address(lab).await?;
-    lab.wait_condition("web", SERVICE_ANNOUNCED, "True", "Announced").await?;
+    lab.wait_condition("web", SERVICE_ANNOUNCED, "True", "Announced")
+        .await?;
     let answer = curl(lab, &[&format!("http://{address}/")]).await?;
     assert!(answer.starts_with("web-"), "{answer}");
     Ok(address)
@@ -57,11 +58,19 @@ pub async fn sharing(lab: &Lab) -> Result<()> {
     assert_eq!(lab.wait_addresses(tcp, 1).await?, [address]);
     let target = SocketAddr::new(address, 53);
     lab.wait_traffic(target).await?;
-    wait_for("the other Service answering over TCP", A_WHILE, async || {
-        let answer = curl(lab, &[&format!("http://{target}/")]).await;
-        let answer = answer.map_err(|error| error.to_string())?;
-        if answer.starts_with("dns-") { Ok(()) } else { Err(answer) }
-    })
+    wait_for(
+        "the other Service answering over TCP",
+        A_WHILE,
+        async || {
+            let answer = curl(lab, &[&format!("http://{target}/")]).await;
+            let answer = answer.map_err(|error| error.to_string())?;
+            if answer.starts_with("dns-") {
+                Ok(())
+            } else {
+                Err(answer)
+            }
+        },
+    )
     .await
 }
 
@@ -82,7 +91,8 @@ pub async fn ingress(lab: &Lab) -> Result<()> {
             "{{\"spec\":{{\"template\":{{\"spec\":{{\"terminationGracePeriodSeconds\":1,\"containers\":\
              [{{\"name\":\"{name}\",\"image\":\"{image}\",\"args\":[{args}]}}]}}}}}}}}"
         );
-        lab.kubectl(&["patch", "deployment", name, "--patch", &patch], "").await?;
+        lab.kubectl(&["patch", "deployment", name, "--patch", &patch], "")
+            .await?;
     }
     for name in ["deployment/ingress", "deployment/dashboard"] {
         rolled_out(lab, name, "--namespace=default").await?;
@@ -93,12 +103,25 @@ pub async fn ingress(lab: &Lab) -> Result<()> {
         let resolve = format!("{host}:80:{address}");
         curl(lab, &["--resolve", &resolve, &format!("http://{host}/")]).await
     };
-    wait_for("the dashboard answering through the proxy", A_WHILE, async || {
-        let answer = ask("dashboard.example").await.map_err(|error| error.to_string())?;
-        if answer.starts_with("dashboard-") { Ok(()) } else { Err(answer) }
-    })
+    wait_for(
+        "the dashboard answering through the proxy",
+        A_WHILE,
+        async || {
+            let answer = ask("dashboard.example")
+                .await
+                .map_err(|error| error.to_string())?;
+            if answer.starts_with("dashboard-") {
+                Ok(())
+            } else {
+                Err(answer)
+            }
+        },
+    )
     .await?;
     let other = ask("other.example").await;
-    assert!(other.is_err_and(|error| error.to_string().contains("404")), "no such host");
+    assert!(
+        other.is_err_and(|error| error.to_string().contains("404")),
+        "no such host"
+    );
     Ok(())
 }
