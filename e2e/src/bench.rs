@@ -8,6 +8,7 @@ pub mod calm;
 pub mod failover;
 pub mod outage;
 pub mod scene;
+pub mod sizes;
 
 /// What is measured.
 #[derive(Clone, Debug, Subcommand)]
@@ -20,6 +21,8 @@ pub enum Bench {
     /// Whether addresses follow their nodes while the API server and the controller are away, and how
     /// soon the API tells the truth after they are back
     Outage(outage::Options),
+    /// How much memory the pods of the product take when nothing happens
+    Sizes(sizes::Options),
 }
 
 impl Bench {
@@ -30,6 +33,7 @@ impl Bench {
                 Self::Failover(options) => failover::run(&options).await,
                 Self::Calm(options) => calm::run(&options).await,
                 Self::Outage(options) => outage::run(&options).await,
+                Self::Sizes(options) => sizes::run(&options).await,
             }
         };
         tokio::select! {

@@ -144,9 +144,7 @@ pub fn working_set(group: &Path) -> Result<u64> {
     } else {
         ("memory", "memory.usage_in_bytes", "total_inactive_file")
     };
-    let folder = Path::new(ROOT)
-        .join(hierarchy)
-        .join(group.strip_prefix("/").unwrap_or(group));
+    let folder = folder_of(hierarchy, group);
     let read = |file: &str| {
         let path = folder.join(file);
         fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))
@@ -158,4 +156,18 @@ pub fn working_set(group: &Path) -> Result<u64> {
         .filter_map(|line| line.strip_prefix(inactive))
         .find_map(|rest| rest.trim().parse::<u64>().ok());
     Ok(used.saturating_sub(cold.unwrap_or_default()))
+}
+
+/// The processes of a group, as this process sees them.
+pub fn processes(group: &Path) -> Result<Vec<i32>> {
+    let hierarchy = if is_unified() { "" } else { "memory" };
+    let path = folder_of(hierarchy, group).join("cgroup.procs");
+    let text = fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
+fn folder_of(hierarchy: &str, group: &Path) -> PathBuf {
+    Path::new(ROOT)
+        .join(hierarchy)
+        .join(group.strip_prefix("/").unwrap_or(group))
 }

@@ -308,6 +308,7 @@ pub async fn wait_ready(client: &Client) -> Result<()> {
 }
 
 /// How the API server is reached from within the lab.
+#[must_use]
 pub fn api_url() -> String {
     format!("https://{API_ADDRESS}:{API_PORT}")
 }

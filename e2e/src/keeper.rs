@@ -63,6 +63,7 @@ fn parent_of(pid: i32) -> Option<i32> {
 }
 
 /// A child of a process.
+#[must_use]
 pub fn child_of(parent: i32) -> Option<i32> {
     let entries = fs::read_dir("/proc").ok()?;
     entries

@@ -362,18 +362,28 @@ impl Lab {
     /// The last lines of every log of the product and of the supervisor, for when a test has failed.
     #[must_use]
     pub fn log_tails(&self) -> String {
-        let entries = fs::read_dir(self.folder.logs())
-            .into_iter()
-            .flatten()
-            .flatten();
-        let tails = entries.map(|entry| entry.path()).filter_map(|path| {
-            let name = path.file_stem()?.to_str()?;
-            let ours = ["controller-", "speaker-", "supervisor"]
-                .iter()
-                .any(|start| name.starts_with(start));
-            ours.then(|| format!("--- {name}\n{}\n", keeper::tail(&path)))
-        });
-        tails.collect()
+        let mut tails = String::new();
+        let mut folders = vec![self.folder.logs()];
+        while let Some(folder) = folders.pop() {
+            let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+            for path in entries.map(|entry| entry.path()) {
+                let name = path.strip_prefix(self.folder.logs()).unwrap_or(&path);
+                let name = name.display().to_string();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                // Of the light lab, and the pods of the full one.
+                let ours = ["controller-", "speaker-", "supervisor"]
+                    .iter()
+                    .any(|start| name.starts_with(start))
+                    || name.contains("/pods/bellwether-system_");
+                if ours {
+                    tails += &format!("--- {name}\n{}\n", keeper::tail(&path));
+                }
+            }
+        }
+        tails
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Machine {
     lab: String,
     /// What outlives its power.
     disk: PathBuf,
+    /// What its programs and pods log, which is seen from outside.
+    logs: PathBuf,
     /// Its first process, as the lab sees it.
     pid_file: PathBuf,
 }
@@ -49,6 +51,7 @@ impl Machine {
             host: host.clone(),
             lab: lab.to_owned(),
             disk,
+            logs: folder.logs().join(&host.name),
             pid_file: folder.machine(&host.name),
         })
     }
@@ -63,6 +66,7 @@ impl Machine {
         let orders = boot::Orders {
             name: self.host.name.clone(),
             disk: self.disk.clone(),
+            logs: self.logs.clone(),
             booted: self.booted(),
         };
         let orders =

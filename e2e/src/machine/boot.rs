@@ -19,12 +19,11 @@ pub struct Orders {
     pub name: String,
     /// The folder that is its disk.
     pub disk: PathBuf,
+    /// The folder that its logs go to.
+    pub logs: PathBuf,
     /// The file to write when it has booted.
     pub booted: PathBuf,
 }
-
-/// What kubelet and containerd keep on a disk.
-const FOLDERS: [&str; 2] = ["/var/lib", "/var/log"];
 
 /// What kubelet sets for the whole machine, which is not this machine's to set: each is covered by a
 /// file that holds what kubelet wants to see.
@@ -43,9 +42,9 @@ pub fn boot(orders: &Orders) -> Result<()> {
         fs::write(path, text).context(|| format!("cannot write {}", path.display()))
     };
     write(Path::new("/proc/sys/kernel/hostname"), &orders.name)?;
-    for folder in FOLDERS {
-        let own = orders.disk.join(folder.trim_start_matches('/'));
-        fs::create_dir_all(&own).context(|| format!("cannot create {}", own.display()))?;
+    let state = orders.disk.join("state");
+    for (own, folder) in [(&state, "/var/lib"), (&orders.logs, "/var/log")] {
+        fs::create_dir_all(own).context(|| format!("cannot create {}", own.display()))?;
         mount(&["--bind", &own.display().to_string(), folder])?;
     }
     mount(&["-t", "tmpfs", "tmpfs", "/run"])?;

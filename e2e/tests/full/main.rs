@@ -3,6 +3,7 @@
 mod cluster;
 mod day;
 mod documents;
+mod helm;
 mod lab;
 mod nodes;
 mod product;

@@ -30,10 +30,10 @@ const DAEMONS: [(&str, &str, &str); 2] = [
 ];
 
 /// The version that the manifests name.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What stands for the version after it: another tag of the same build.
-const NEXT: &str = "0.0.0-next";
+pub const NEXT: &str = "0.0.0-next";
 
 /// What operators look at a running product with.
 pub async fn look(lab: &Lab) -> Result<()> {
@@ -108,9 +108,8 @@ pub async fn restart(lab: &Lab, address: IpAddr) -> Result<()> {
     Ok(())
 }
 
-/// Another version and back again. While both run a new Service gets an address that is announced,
-/// and a client of the old one loses nothing all the time.
-pub async fn upgrade_and_roll_back(lab: &Lab, address: IpAddr) -> Result<()> {
+/// Puts the next version on every node.
+pub async fn tag_next(lab: &Lab) -> Result<()> {
     for node in ["node-a", "node-b", "node-c"] {
         for (_, _, image) in DAEMONS {
             let (old, new) = (format!("{image}:{VERSION}"), format!("{image}:{NEXT}"));
@@ -126,6 +125,13 @@ pub async fn upgrade_and_roll_back(lab: &Lab, address: IpAddr) -> Result<()> {
             lab.exec(node, &tag).await?;
         }
     }
+    Ok(())
+}
+
+/// Another version and back again. While both run a new Service gets an address that is announced,
+/// and a client of the old one loses nothing all the time.
+pub async fn upgrade_and_roll_back(lab: &Lab, address: IpAddr) -> Result<()> {
+    tag_next(lab).await?;
     let report = probed(lab, address, async {
         for (what, container, image) in DAEMONS {
             let image = format!("{container}={image}:{NEXT}");
@@ -143,18 +149,12 @@ pub async fn upgrade_and_roll_back(lab: &Lab, address: IpAddr) -> Result<()> {
         ];
         lab.kubectl(&announced, "").await?;
         println!("announced while speakers were of {versions:?}");
-        product_ready(lab).await?;
-        versions_of_speakers(lab, |versions| versions.iter().all(|v| v.ends_with(NEXT))).await?;
+        wait_version(lab, NEXT).await?;
         for (what, _, _) in DAEMONS {
             lab.kubectl(&[IN_PRODUCT, "rollout", "undo", what], "")
                 .await?;
         }
-        product_ready(lab).await?;
-        versions_of_speakers(lab, |versions| {
-            versions.iter().all(|v| v.ends_with(VERSION))
-        })
-        .await?;
-        Ok(())
+        wait_version(lab, VERSION).await
     })
     .await?;
     lab.kubectl(&["delete", "service", "meanwhile"], "").await?;
@@ -164,6 +164,14 @@ pub async fn upgrade_and_roll_back(lab: &Lab, address: IpAddr) -> Result<()> {
     );
     assert_eq!(report.lost, 0, "{report:?}");
     Ok(())
+}
+
+/// Waits until the product runs everywhere, and every speaker is of this version.
+pub async fn wait_version(lab: &Lab, version: &str) -> Result<()> {
+    product_ready(lab).await?;
+    let is_new =
+        |versions: &BTreeSet<String>| versions.iter().all(|image| image.ends_with(version));
+    versions_of_speakers(lab, is_new).await.map(drop)
 }
 
 /// Waits until the images of all speakers are as `wanted`.
