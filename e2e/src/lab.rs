@@ -362,7 +362,7 @@ impl Lab {
     /// The last lines of every log of the product and of the supervisor, for when a test has failed.
     #[must_use]
     pub fn log_tails(&self) -> String {
-        let mut tails = String::new();
+        let mut tails = Vec::new();
         let mut folders = vec![self.folder.logs()];
         while let Some(folder) = folders.pop() {
             let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
@@ -379,11 +379,11 @@ impl Lab {
                     .any(|start| name.starts_with(start))
                     || name.contains("/pods/bellwether-system_");
                 if ours {
-                    tails += &format!("--- {name}\n{}\n", keeper::tail(&path));
+                    tails.push(format!("--- {name}\n{}\n", keeper::tail(&path)));
                 }
             }
         }
-        tails
+        tails.concat()
     }
 }
 
