@@ -13,10 +13,10 @@ SIMULATE := target/release/bellwether-simulate
 # How many runs of the simulator; 100000 before a release.
 SEEDS ?= 600
 
-.PHONY: help build demo test simulate fuzz lint fmt generate clean
+.PHONY: help build demo test test-full simulate fuzz lint fmt generate clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build both daemons and the lab
 	$(CARGO) build --workspace --bins
@@ -29,6 +29,10 @@ test: ## Run all tests: unit, properties, real frames, end to end in the lab
 	$(LAB) build
 	$(CARGO) test --workspace
 	$(MAKE) simulate
+
+test-full: build images ## A user's day on real kubelets, from images, manifests and chart; needs root
+	$(LAB) build
+	$(CARGO) test --package bellwether-e2e --features full-lab --test full -- --nocapture --test-threads=1
 
 simulate: ## Run the election in an invented network with faults (SEEDS=100000 for more)
 	$(CARGO) build --release --package bellwether-simulator

@@ -1,9 +1,10 @@
-//! The lab: a real Kubernetes on one machine, without containers and without a cloud.
+//! The lab: a real Kubernetes on one machine, without a cloud.
 //!
 //! The control plane is the real one (etcd, kube-apiserver, kube-controller-manager,
 //! kube-scheduler, and kube-proxy on every node). Nodes are network namespaces on two bridges: the
 //! LAN, where addresses are announced, and a management network for the API. The lab plays kubelet:
-//! behind each ready pod is a process that answers with the pod's name.
+//! behind each ready pod is a process that answers with the pod's name. In the full lab kubelets are
+//! real and pods are containers.
 //!
 //! The parts, from the outside inwards:
 //!
@@ -12,9 +13,10 @@
 //! 2. [`keeper`]: the process that stands for a lab on the machine, and owns its folder;
 //! 3. [`supervisor`]: the first process inside the lab's namespaces; when it ends, everything does;
 //! 4. [`network`], [`control_plane`], [`kubelet`], [`product`]: what the supervisor builds and runs;
+//!    in the full lab [`machine`] with [`cgroup`] and [`image`] instead of [`kubelet`];
 //! 5. [`fault`], [`impairment`]: what can be done to nodes, and to their frames;
 //! 6. [`cluster`]: what tests and the demo ask of a cluster, in their own words;
-//! 7. [`probe`], [`pod`]: the traffic, and who answers it;
+//! 7. [`probe`], [`pod`], [`proxy`]: the traffic, and who answers it;
 //! 8. [`demo`]: the story that `make demo` tells; [`bench`]: what is measured.
 //!
 //! [`binaries`] finds or builds Kubernetes; [`control`] is what the handle and the supervisor say to
