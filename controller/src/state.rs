@@ -140,6 +140,8 @@ pub struct State {
     anchor: Anchor,
     schedule: Schedule,
     not_listed: BTreeSet<&'static str>,
+    /// Whether all that Services have is in the books.
+    is_adopted: bool,
 }
 
 impl State {
@@ -167,6 +169,7 @@ impl State {
             anchor: Anchor::default(),
             schedule: Schedule::default(),
             not_listed: BTreeSet::from(KINDS),
+            is_adopted: false,
         }
     }
 
@@ -177,10 +180,11 @@ impl State {
         self
     }
 
-    /// Whether every kind has been listed, so that decisions are made.
+    /// Whether every kind has been listed, and all that Services have was taken into the books, so
+    /// that decisions are made.
     #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.not_listed.is_empty()
+    pub const fn is_complete(&self) -> bool {
+        self.is_adopted
     }
 
     /// The kinds that have not been listed yet.
@@ -202,7 +206,6 @@ impl State {
 
     /// Takes note of what has happened.
     pub fn handle(&mut self, input: Input, now: Moment) {
-        let was_complete = self.is_complete();
         self.end_rests(now);
         match input {
             Input::Service(event) => self.on_services(event, now),
@@ -215,7 +218,9 @@ impl State {
             Input::Speaker(event) => self.on_speakers(event),
             Input::Written { target, result } => self.on_written(target, result, now),
         }
-        if !was_complete && self.is_complete() {
+        // Not before the whole list is taken note of: what decides on the first of its objects
+        // would not know yet what the others have.
+        if !self.is_adopted && self.not_listed.is_empty() {
             self.adopt(now);
         }
     }

@@ -130,7 +130,8 @@ async fn a_pool_tells_of_overlaps_and_of_addresses_that_it_does_not_give_any_mor
 }
 
 #[tokio::test]
-async fn weakness_4_20_a_speaker_tells_of_a_link_that_is_named_and_that_its_node_lacks() -> Result<()> {
+async fn weakness_4_20_a_speaker_tells_of_a_link_that_is_named_and_that_its_node_lacks()
+-> Result<()> {
     let lab = lab_with_pool().await?;
     lab.apply(
         "apiVersion: bellwether.dev/v1beta1\nkind: L2Advertisement\nmetadata: {name: all}\n\

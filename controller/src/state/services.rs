@@ -136,6 +136,7 @@ impl State {
                 "an address could not be adopted"
             );
         }
+        self.is_adopted = true;
         self.rest_again(now);
         self.begin_graces(now);
         self.decide_all(now);

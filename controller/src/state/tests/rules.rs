@@ -329,3 +329,23 @@ fn weakness_4_41_a_class_that_is_cleared_with_the_type_frees_the_address() {
     assert!(world.announced_addresses().is_empty());
     assert!(world.conditions("web").is_empty());
 }
+
+#[test]
+fn what_services_have_is_adopted_whichever_kind_is_listed_last() {
+    let mut world = World::new();
+    world.pool("lan", &["192.0.2.9/32"]);
+    world.advertise("lan");
+    world.node("a");
+    world.service("web");
+    world.settle();
+    // To one who had nothing now, another address would be given.
+    world.pool("lan", &["192.0.2.0/24"]);
+    world.settle();
+    let before = world.addresses();
+    for last in 0..8 {
+        world.restart_and_hear_last(last);
+        let written = world.settle();
+        assert_eq!(world.addresses(), before, "{last}: {written:?}");
+        assert_eq!(written, Vec::<String>::new(), "{last}");
+    }
+}

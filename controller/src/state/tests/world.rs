@@ -83,15 +83,26 @@ impl World {
         self.state.handle(input, self.now);
     }
 
+    /// The controller starts anew, and hears of one kind after all others: the `last` of eight.
+    pub(super) fn restart_and_hear_last(&mut self, last: usize) {
+        self.state = State::new(self.settings.clone(), 2);
+        self.list_in_turn(last + 1);
+    }
+
     /// Every watch lists anew.
     pub(super) fn list_everything(&mut self) {
+        self.list_in_turn(0);
+    }
+
+    /// Every watch lists anew, beginning with the `first` of eight.
+    fn list_in_turn(&mut self, first: usize) {
         fn listed<T: Clone, K>(map: &BTreeMap<K, T>) -> Event<T> {
             Event::Listed {
                 objects: map.values().cloned().collect(),
                 undecodable: Vec::new(),
             }
         }
-        let inputs = {
+        let mut inputs = {
             let server = self.server.borrow();
             let namespace = NamespaceFacts {
                 name: "default".to_owned(),
@@ -108,6 +119,8 @@ impl World {
                 Input::Speaker(listed(&server.speakers)),
             ]
         };
+        let kinds = inputs.len();
+        inputs.rotate_left(first % kinds);
         for input in inputs {
             self.handle(input);
         }
