@@ -147,7 +147,7 @@ async fn daemon_kubeconfig(
     )
 }
 
-/// What kubectl is told to get a token of one of the product's ServiceAccounts; bound to `node`, if
+/// What kubectl is told to get a token of one of the product's `ServiceAccount`s; bound to `node`, if
 /// given.
 #[must_use]
 pub fn token_args(account: &str, node: Option<&str>) -> Vec<String> {

@@ -40,7 +40,7 @@ async fn day(mode: ProxyMode) -> Result<()> {
     part("the key changes", product::change_key(&lab, address)).await?;
     part("drain", nodes::drain(&lab, address)).await?;
     part("power-off", nodes::power_off(&lab, address)).await?;
-    let uninstall = lines("docs/install.md", "## Uninstall")?;
+    let uninstall = lines("README.md", "### Uninstall")?;
     part("uninstall", type_in(&lab, &uninstall)).await?;
     part("nothing hangs", product::gone(&lab)).await?;
     let folder = lab.folder().path().to_owned();

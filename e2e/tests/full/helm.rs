@@ -4,7 +4,7 @@ use bellwether_e2e::Result;
 use bellwether_e2e::lab::ProxyMode;
 
 use crate::cluster::{bare, probed, product_ready};
-use crate::documents::type_in;
+use crate::documents::{lines, type_in};
 use crate::lab::left_behind;
 use crate::product::{self, NEXT};
 use crate::services::first_service;
@@ -12,12 +12,7 @@ use crate::services::first_service;
 #[tokio::test]
 async fn a_release_of_the_chart_is_upgraded_and_rolled_back_and_loses_nothing() -> Result<()> {
     let lab = bare(ProxyMode::Nftables).await?;
-    type_in(
-        &lab,
-        "helm install bellwether charts/bellwether \
-         --namespace bellwether-system --create-namespace --wait",
-    )
-    .await?;
+    type_in(&lab, &lines("README.md", "### By Helm")?).await?;
     product_ready(&lab).await?;
     let address = first_service(&lab).await?;
     product::look(&lab).await?;
