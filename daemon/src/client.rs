@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call::{CallError, TIMEOUT, with_timeout};
 
 /// The longest pause between two tries to reach an API server that is away.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Which API server, and as whom.
 #[derive(Clone, Debug, clap::Args)]

@@ -5,11 +5,13 @@
 //! decoded is left out and named; it never ends the watch.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
+use backon::ExponentialBuilder;
 use futures::StreamExt;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, watcher};
+use kube::runtime::watcher::{self, ExponentialBackoff, watcher};
 use kube::{Api, Resource, ResourceExt};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -28,6 +30,12 @@ const PAGE: u32 = 50;
 /// After how many seconds without an event the server ends the watch, which is then resumed where it
 /// was. A connection that died silently is noticed by then.
 const TIMEOUT_SECONDS: u32 = 30;
+
+/// The shortest pause before a watch is tried again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// An object's namespace, if its kind has one, and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,7 +163,8 @@ where
     ) {
         let kind = Kind { kind: self.kind };
         let config = config.page_size(PAGE).timeout(TIMEOUT_SECONDS);
-        let mut stream = watcher(self.api.clone(), config).default_backoff().boxed();
+        let stream = watcher(self.api.clone(), config).backoff(pauses());
+        let mut stream = stream.boxed();
         let mut objects = Vec::new();
         let mut undecodable = Vec::new();
         let mut said: Option<String> = None;
@@ -226,6 +235,19 @@ where
             );
         }
     }
+}
+
+/// How long to wait before trying again. What a speaker says of its addresses has to be true within
+/// 5 s of the API server's return, so it may not sleep longer than [`LONGEST_PAUSE`]; a handful of
+/// watches for each node that try as often are no load for a server that starts.
+fn pauses() -> ExponentialBackoff {
+    let builder = ExponentialBuilder::default()
+        .with_min_delay(SHORTEST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_factor(2.0)
+        .with_jitter()
+        .without_max_times();
+    builder.into()
 }
 
 /// Logs an error unless it is the one that was logged last: a server that stays away is one line,

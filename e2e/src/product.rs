@@ -90,6 +90,11 @@ pub async fn speaker(
         "--health-address=127.0.0.1:7473".to_owned(),
         "--metrics-address=127.0.0.1:7472".to_owned(),
         format!("--socket={}", socket.display()),
+        // The default profile has to do without what the standard install does not grant.
+        match profile {
+            Profile::Default => "--real-time=never".to_owned(),
+            Profile::Fast => "--real-time=prefer".to_owned(),
+        },
         // Speakers reach each other on both networks.
         format!(
             "--node-addresses={},{}",

@@ -47,6 +47,7 @@ use crate::clock;
 use crate::contacts::Contacts;
 use crate::groups::Memberships;
 use crate::metrics::{Metrics, PerProtocol};
+use crate::privileges::take_real_time;
 use crate::socket::control_space;
 
 mod datagrams;
@@ -88,6 +89,8 @@ pub struct Config {
     pub session: Session,
     /// How fast it beats.
     pub profile: Profile,
+    /// Whether the thread takes real-time priority, which is known to be granted.
+    pub real_time: bool,
     /// Whether it gives addresses away until all nodes have about as many.
     pub rebalance: bool,
     /// The UDP port of channel B; none, to do without.
@@ -171,10 +174,16 @@ pub fn spawn(config: Config) -> io::Result<(Inbox, JoinHandle<io::Result<()>>)> 
         wake: Wake::new()?,
     });
     let inbox = Inbox(Arc::clone(&shared));
+    let real_time = config.real_time;
     let thread = L2::new(config, shared)?;
     let handle = std::thread::Builder::new()
         .name("l2".into())
-        .spawn(move || thread.run())?;
+        .spawn(move || {
+            if real_time && let Err(error) = take_real_time() {
+                tracing::warn!(error, "real-time priority was granted, and is not any more");
+            }
+            thread.run()
+        })?;
     Ok((inbox, handle))
 }
 

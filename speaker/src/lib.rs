@@ -13,7 +13,9 @@
 //!   decided in `bellwether_core`: `election`, `announcer`, `responder`.
 //! - [`socket`], [`filter`]: frames in and out, and which of them wake the thread.
 //! - [`links`]: what the kernel tells of the node's links.
+//! - [`privileges`]: real-time priority and locked memory, where they are granted.
 //! - [`keys`]: the keys that beacons are signed with, from the Secret that all speakers share.
+//! - [`status`]: what the process says of itself to who asks on the node.
 //! - [`reporter`]: what the node says of itself; [`writer`] writes it.
 //! - [`desk`]: the task that moves all this; [`run`]: every thread, task and channel by name.
 
@@ -29,6 +31,7 @@ pub mod l2;
 pub mod links;
 pub mod metrics;
 pub mod options;
+pub mod privileges;
 pub mod reporter;
 pub mod run;
 pub mod socket;

@@ -98,6 +98,18 @@ pub struct RunOptions {
     )]
     pub profile: ProfileName,
 
+    /// Whether to take real-time priority and lock memory, where the capabilities `SYS_NICE` and
+    /// `IPC_LOCK` are granted
+    #[arg(
+        long,
+        env = "BELLWETHER_REAL_TIME",
+        value_name = "WISH",
+        value_enum,
+        default_value_t = RealTime::Auto,
+        help_heading = "Electing"
+    )]
+    pub real_time: RealTime,
+
     /// The UDP port at which the speakers of other nodes reach this one; the same on all nodes
     #[arg(
         long,
@@ -190,7 +202,7 @@ pub struct RunOptions {
 pub enum ProfileName {
     /// A beacon each 50 ms: for wired networks
     Default,
-    /// A beacon each 20 ms: for wired networks, and speakers with real-time priority
+    /// A beacon each 20 ms: for wired networks, and speakers with real-time priority; see --real-time
     Fast,
     /// A beacon each 200 ms: for wireless networks
     Wifi,
@@ -206,6 +218,17 @@ impl ProfileName {
             Self::Wifi => Profile::WIFI,
         }
     }
+}
+
+/// Whether to take real-time priority and lock memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RealTime {
+    /// If granted; without, the default profile is used where fast was asked for
+    Auto,
+    /// If granted; the profile is the one that was asked for in any case
+    Prefer,
+    /// No; the profile is the one that was asked for
+    Never,
 }
 
 impl RunOptions {
@@ -294,6 +317,7 @@ mod tests {
             "--frames-per-second=0",
             "--refresh=soon",
             "--node-name=",
+            "--real-time=maybe",
             "--node-addresses=node-a",
             "--no-such-flag",
         ] {

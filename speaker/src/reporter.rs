@@ -298,7 +298,8 @@ impl Reporter {
             }
             // Gone; the watch will say so too.
             Err(CallError::NotFound(_)) => self.retries.succeeded(target, now),
-            Err(_) => self.retries.failed(target, now),
+            Err(error) if error.is_transient() => self.retries.unreachable(target, now),
+            Err(_) => self.retries.refused(target, now),
         }
     }
 

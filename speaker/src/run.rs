@@ -19,6 +19,7 @@
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwether_core::election::Snapshot;
@@ -29,7 +30,7 @@ use bellwether_crds::announcement::Announcement;
 use bellwether_crds::l2advertisement::L2Advertisement;
 use bellwether_crds::speaker::Speaker;
 use bellwether_daemon::client::{ClientError, connect};
-use bellwether_daemon::health::Health;
+use bellwether_daemon::health::{Health, Heartbeat};
 use bellwether_daemon::serve::{Endpoints, ServeError, serve};
 use bellwether_daemon::telemetry::{self, LogLevelError};
 use bellwether_daemon::watch::{Watch, WatchMetrics};
@@ -48,6 +49,7 @@ use crate::l2::{self, Inbox};
 use crate::links;
 use crate::metrics::Metrics;
 use crate::options::RunOptions;
+use crate::privileges::Privileges;
 use crate::reporter::Reporter;
 use crate::socket::{self, PermissionError};
 use crate::status;
@@ -124,26 +126,23 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     serve(endpoints, health, log_level, registry, shutdown.clone()).await?;
 
     let (reporter, reports) = mpsc::channel(REPORTS);
-    let session = getrandom::u64().map_err(RunError::Random)?;
-    let (snapshots, snapshot) = watch::channel(None);
-    let (inbox, l2) = l2::spawn(l2::Config {
-        node: node.clone(),
-        session: Session(session),
-        profile: options.profile.profile(),
-        rebalance: options.rebalance,
-        port: Some(options.beacon_port),
+    let L2 {
+        inbox,
+        thread: l2,
         snapshots,
-        announcer: options.announcer(),
-        metrics: metrics.clone(),
-        heartbeat,
-        reports: reporter,
-    })
-    .map_err(RunError::L2)?;
-    serve_status(&options.socket, inbox.clone(), snapshot, shutdown.clone());
+        process,
+    } = start_l2(&options, metrics.clone(), heartbeat, reporter)?;
     // Links and objects go on being followed while the last statuses are written.
     let tasks = CancellationToken::new();
     let _end_tasks = tasks.clone().drop_guard();
     let (links_sender, links) = watch::channel(None);
+    let sources = status::Sources {
+        inbox: inbox.clone(),
+        snapshots,
+        links: links.clone(),
+        process,
+    };
+    serve_status(&options.socket, sources, shutdown.clone());
     let publish = {
         let inbox = inbox.clone();
         move |links: Links| {
@@ -199,17 +198,56 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Answers `bellwether-speaker status`, unless `socket` is empty.
-fn serve_status(
-    socket: &Path,
+/// The L2 thread, and what others need of it.
+struct L2 {
     inbox: Inbox,
+    thread: JoinHandle<std::io::Result<()>>,
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
-    shutdown: CancellationToken,
-) {
+    process: status::Process,
+}
+
+fn start_l2(
+    options: &RunOptions,
+    metrics: Metrics,
+    heartbeat: Heartbeat,
+    reports: mpsc::Sender<l2::Report>,
+) -> Result<L2, RunError> {
+    let session = getrandom::u64().map_err(RunError::Random)?;
+    let (sender, snapshots) = watch::channel(None);
+    let privileges = Privileges::take(options.real_time);
+    let profile = privileges.profile(options.profile.profile(), options.real_time);
+    let (inbox, thread) = l2::spawn(l2::Config {
+        node: options.node_name.clone(),
+        session: Session(session),
+        profile,
+        real_time: privileges.real_time,
+        rebalance: options.rebalance,
+        port: Some(options.beacon_port),
+        snapshots: sender,
+        announcer: options.announcer(),
+        metrics,
+        heartbeat,
+        reports,
+    })
+    .map_err(RunError::L2)?;
+    Ok(L2 {
+        inbox,
+        thread,
+        snapshots,
+        process: status::Process {
+            version: VERSION.to_owned(),
+            profile,
+            privileges,
+        },
+    })
+}
+
+/// Answers `bellwether-speaker status`, unless `socket` is empty.
+fn serve_status(socket: &Path, sources: status::Sources, shutdown: CancellationToken) {
     if socket.as_os_str().is_empty() {
         return;
     }
-    if let Err(error) = status::serve(socket, inbox, snapshots, shutdown) {
+    if let Err(error) = status::serve(socket, sources, shutdown) {
         // Nothing depends on it but a person who asks.
         let socket = socket.display();
         tracing::warn!(%socket, %error, "bellwether-speaker status will not work");

@@ -1,7 +1,7 @@
 //! `bellwether-speaker status`: what the speaker of this node is at, asked of the process itself.
 //!
-//! [`serve`] answers each connection to a Unix socket with one JSON document, the election's
-//! [`Snapshot`]; [`show`] asks, and prints it. Nothing can be changed that way.
+//! [`serve`] answers each connection to a Unix socket with one JSON document, a [`Status`]; [`show`]
+//! asks, and prints it. Nothing can be changed that way.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::election::{ContestSnapshot, PeerSnapshot, Snapshot};
+use bellwether_core::link::{LinkIndex, Links};
+use bellwether_core::mac::MacAddr;
 use bellwether_core::membership::Channel;
+use bellwether_core::membership::timing::Profile;
+use bellwether_core::name::LinkName;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -19,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::l2::Inbox;
 use crate::options::{Format, StatusOptions};
+use crate::privileges::Privileges;
 
 /// How long the L2 thread may take to say what it is at.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,13 +53,84 @@ pub enum StatusError {
     },
 }
 
+/// What a speaker says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// How it runs.
+    pub process: Process,
+    /// The links that can carry announcements.
+    pub links: Vec<LinkStatus>,
+    /// What it knows of others, and who has which address.
+    #[serde(flatten)]
+    pub snapshot: Snapshot,
+}
+
+/// How a speaker runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Process {
+    /// Its version.
+    pub version: String,
+    /// How fast it beats.
+    pub profile: Profile,
+    /// What makes it punctual.
+    #[serde(flatten)]
+    pub privileges: Privileges,
+}
+
+/// A link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkStatus {
+    /// Its number, by which the rest of the status calls it.
+    pub index: LinkIndex,
+    /// Its name.
+    pub name: LinkName,
+    /// Its MAC address.
+    pub mac: MacAddr,
+    /// Whether it has a carrier.
+    pub carrier: bool,
+}
+
+/// Where a status comes from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Who is asked to look.
+    pub inbox: Inbox,
+    /// What the L2 thread is at.
+    pub snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// The links, when they are known.
+    pub links: watch::Receiver<Option<Links>>,
+    /// How the process runs.
+    pub process: Process,
+}
+
+impl Sources {
+    /// What there is to say now.
+    async fn status(mut self) -> Option<Status> {
+        self.snapshots.mark_unchanged();
+        self.inbox.look();
+        // The one of the last second will do if the thread is busy.
+        let _late = tokio::time::timeout(PATIENCE, self.snapshots.changed()).await;
+        let snapshot = self.snapshots.borrow().clone()?;
+        let links = self.links.borrow().clone().unwrap_or_default();
+        let links = links.iter().map(|(index, link)| LinkStatus {
+            index,
+            name: link.name.clone(),
+            mac: link.mac,
+            carrier: link.carrier,
+        });
+        Some(Status {
+            process: self.process,
+            links: links.collect(),
+            snapshot: Snapshot::clone(&snapshot),
+        })
+    }
+}
+
 /// Answers those who ask at `socket`, until `shutdown`.
-pub fn serve(
-    socket: &Path,
-    inbox: Inbox,
-    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
+pub fn serve(socket: &Path, sources: Sources, shutdown: CancellationToken) -> io::Result<()> {
     if let Some(folder) = socket.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -70,9 +147,9 @@ pub fn serve(
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Ok((stream, _)) = listener.accept() => {
-                    let (inbox, snapshots) = (inbox.clone(), snapshots.clone());
+                    let sources = sources.clone();
                     tokio::spawn(async move {
-                        if let Err(error) = answer(stream, &inbox, snapshots).await {
+                        if let Err(error) = answer(stream, sources).await {
                             tracing::debug!(%error, "a question was not answered");
                         }
                     });
@@ -85,20 +162,11 @@ pub fn serve(
     Ok(())
 }
 
-async fn answer(
-    mut stream: UnixStream,
-    inbox: &Inbox,
-    mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
-) -> io::Result<()> {
-    snapshots.mark_unchanged();
-    inbox.look();
-    // The one of the last second will do if the thread is busy.
-    let _late = tokio::time::timeout(PATIENCE, snapshots.changed()).await;
-    let snapshot = snapshots.borrow().clone();
-    let Some(snapshot) = snapshot else {
+async fn answer(mut stream: UnixStream, sources: Sources) -> io::Result<()> {
+    let Some(status) = sources.status().await else {
         return Ok(());
     };
-    stream.write_all(&serde_json::to_vec(&*snapshot)?).await?;
+    stream.write_all(&serde_json::to_vec(&status)?).await?;
     stream.shutdown().await
 }
 
@@ -110,13 +178,13 @@ pub async fn show(options: &StatusOptions) -> Result<(), StatusError> {
             socket: options.socket.clone(),
             error,
         })?;
-    let snapshot: Snapshot = serde_json::from_slice(&text).map_err(|error| StatusError::Other {
+    let status: Status = serde_json::from_slice(&text).map_err(|error| StatusError::Other {
         socket: options.socket.clone(),
         error,
     })?;
     match options.output {
         Format::Json => println!("{}", String::from_utf8_lossy(&text)),
-        Format::Table => print!("{}", render(&snapshot)),
+        Format::Table => print!("{}", render(&status)),
     }
     Ok(())
 }
@@ -129,24 +197,41 @@ async fn ask(socket: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// What is read at a glance: three tables.
-fn render(snapshot: &Snapshot) -> String {
+fn render(status: &Status) -> String {
+    let Status {
+        process,
+        snapshot,
+        links: found,
+    } = status;
     let leaving = if snapshot.leaving {
         ", gives its addresses away"
     } else {
         ""
     };
     let mut text = format!(
-        "Speaker of {}, session {:016x}{leaving}\n\n",
-        snapshot.node, snapshot.session.0
+        "Speaker of {}, version {}, session {:016x}{leaving}\n\
+         A beacon each {} ms; real-time priority: {}; memory locked: {}\n\n",
+        snapshot.node,
+        process.version,
+        snapshot.session.0,
+        process.profile.interval.as_millis(),
+        yes(process.privileges.real_time),
+        yes(process.privileges.memory_locked),
     );
-    let mut links = table(&["LINK", "STATE"]);
+    let name = |channel| name(channel, found);
+    let mut links = table(&["LINK", "MAC", "STATE"]);
     for channel in &snapshot.channels {
+        let link = found
+            .iter()
+            .find(|link| channel.channel == Channel::Link(link.index));
         let state = match (channel.deaf, channel.answering) {
+            _ if link.is_some_and(|link| !link.carrier) => "no carrier",
             (true, _) => "hears nobody",
             (false, true) => "answering",
             (false, false) => "not answering: listens first",
         };
-        links.add_row([name(channel.channel), state.to_owned()]);
+        let mac = link.map_or(String::new(), |link| link.mac.to_string());
+        links.add_row([name(channel.channel), mac, state.to_owned()]);
     }
     let mut peers = table(&[
         "PEER",
@@ -213,11 +298,17 @@ fn state(peer: &PeerSnapshot, up: bool, degraded: bool) -> &'static str {
     }
 }
 
-fn name(channel: Channel) -> String {
-    match channel {
-        Channel::Link(index) => format!("link {index}"),
-        Channel::Unicast => "unicast".to_owned(),
-    }
+/// What people call a channel.
+fn name(channel: Channel, links: &[LinkStatus]) -> String {
+    let Channel::Link(index) = channel else {
+        return "unicast".to_owned();
+    };
+    let link = links.iter().find(|link| link.index == index);
+    link.map_or_else(|| format!("link {index}"), |link| link.name.to_string())
+}
+
+fn yes(is_so: bool) -> &'static str {
+    if is_so { "yes" } else { "no" }
 }
 
 fn milliseconds(duration: Duration) -> String {
@@ -237,12 +328,11 @@ fn table(header: &[&str]) -> Table {
 mod tests {
     use bellwether_core::election::{Config, Election, Input};
     use bellwether_core::frame::beacon::Session;
-    use bellwether_core::membership::timing::Profile;
     use bellwether_core::moment::Moment;
 
     use super::*;
 
-    fn snapshot() -> Snapshot {
+    fn status() -> Status {
         let config = Config {
             node: "node-a".into(),
             session: Session(0xabc),
@@ -256,15 +346,48 @@ mod tests {
             assignment: bellwether_core::election::Assignment::default(),
         };
         election.handle(input, Moment::ORIGIN).expect("no beacon");
-        election.snapshot()
+        Status {
+            process: Process {
+                version: "0.1.0".to_owned(),
+                profile: Profile::DEFAULT,
+                privileges: Privileges::default(),
+            },
+            links: vec![LinkStatus {
+                index: LinkIndex(2),
+                name: "eth0".into(),
+                mac: MacAddr([2, 0, 0, 0, 0, 1]),
+                carrier: true,
+            }],
+            snapshot: election.snapshot(),
+        }
     }
 
     #[test]
     fn it_fits_a_hundred_columns_and_names_the_node() {
-        let text = render(&snapshot());
-        assert!(text.starts_with("Speaker of node-a, session 0000000000000abc\n"));
+        let text = render(&status());
+        assert!(
+            text.starts_with("Speaker of node-a, version 0.1.0, session 0000000000000abc\n"),
+            "{text}"
+        );
+        let second = "A beacon each 50 ms; real-time priority: no; memory locked: no";
+        assert!(text.contains(second), "{text}");
         assert!(text.contains("192.0.2.10  nobody"), "{text}");
         assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+    }
+
+    #[test]
+    fn a_status_is_the_same_after_its_way_through_json() {
+        let text = serde_json::to_string(&status()).expect("JSON");
+        assert!(text.contains(r#""realTime":false"#), "{text}");
+        let read: Status = serde_json::from_str(&text).expect("a status");
+        assert_eq!(read, status());
+    }
+
+    #[test]
+    fn links_go_by_their_names() {
+        let links = status().links;
+        assert_eq!(name(Channel::Link(LinkIndex(2)), &links), "eth0");
+        assert_eq!(name(Channel::Link(LinkIndex(3)), &links), "link 3");
     }
 
     #[tokio::test]

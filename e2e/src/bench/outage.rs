@@ -16,6 +16,7 @@ use kube::{Api, ResourceExt};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::failover::outcome::ms;
 use super::scene::{Props, Scene};
 use super::{Minutes, json};
 use crate::cluster::ingress;
@@ -158,6 +159,7 @@ fn note(
     ),
     what: &str,
 ) {
+    use super::failover::outcome::tenths;
     use super::failover::sightings::{moves, overlap};
     let (moves, overlap) = (
         moves(&sightings),
@@ -168,7 +170,8 @@ fn note(
         seen.udp.outage_ms, seen.udp.lost
     );
     summary.moves += moves;
-    summary.outage_ms_max = summary.outage_ms_max.max(seen.udp.outage_ms);
+    let outage = tenths(seen.udp.outage_ms);
+    summary.outage_ms_max = summary.outage_ms_max.max(outage);
     summary.overlap_ms_max = summary.overlap_ms_max.max(overlap);
     summary.lost_probes += seen.udp.lost;
 }
@@ -221,7 +224,7 @@ async fn wait_for_truth(lab: &Lab, truth: &BTreeMap<IpAddr, String>) -> Result<f
         }
     })
     .await?;
-    Ok((back.elapsed().as_secs_f64() * 10_000.0).round() / 10.0)
+    Ok(ms(back.elapsed()))
 }
 
 /// The node that announces each address, as the API says.

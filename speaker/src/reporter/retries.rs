@@ -1,5 +1,6 @@
-//! When a status may be written again: a moment after it was written, and later and later while
-//! writing it fails.
+//! When a status may be written again: a moment after it was written, and later and later while the
+//! API server refuses it. While the server is away none is written but for a few tries each second,
+//! so that all is said soon after it is back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +13,10 @@ use super::Target;
 /// not turn into a stream of writes.
 const SPACING: Duration = Duration::from_secs(1);
 
-/// The longest pause between two tries.
+/// How long no status is written after the API server could not be reached.
+const AWAY: Duration = Duration::from_secs(1);
+
+/// The longest pause between two tries of what is refused.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What a target waits for.
@@ -26,11 +30,15 @@ struct Wait {
 
 /// The targets that wait.
 #[derive(Debug, Default)]
-pub(super) struct Retries(BTreeMap<Target, Wait>);
+pub(super) struct Retries {
+    waits: BTreeMap<Target, Wait>,
+    /// Until when the API server is taken to be away.
+    away_until: Moment,
+}
 
 impl Retries {
     pub(super) fn succeeded(&mut self, target: Target, now: Moment) {
-        self.0.insert(
+        self.waits.insert(
             target,
             Wait {
                 until: now + SPACING,
@@ -40,12 +48,27 @@ impl Retries {
         );
     }
 
-    pub(super) fn failed(&mut self, target: Target, now: Moment) {
-        let failures = self.0.get(&target).map_or(0, |wait| wait.failures);
+    /// The API server cannot be reached, so no target can be written.
+    pub(super) fn unreachable(&mut self, target: Target, now: Moment) {
+        self.away_until = now + AWAY;
+        let failures = self.waits.get(&target).map_or(0, |wait| wait.failures);
+        self.waits.insert(
+            target,
+            Wait {
+                until: self.away_until,
+                failures,
+                wanted: true,
+            },
+        );
+    }
+
+    /// The API server refuses what was written.
+    pub(super) fn refused(&mut self, target: Target, now: Moment) {
+        let failures = self.waits.get(&target).map_or(0, |wait| wait.failures);
         let pause = SPACING
             .saturating_mul(1 << failures.min(5))
             .min(LONGEST_PAUSE);
-        self.0.insert(
+        self.waits.insert(
             target,
             Wait {
                 until: now + pause,
@@ -57,7 +80,15 @@ impl Retries {
 
     /// Whether `target` may not be written yet. If so, it will be due when it may.
     pub(super) fn must_wait(&mut self, target: Target, now: Moment) -> bool {
-        match self.0.get_mut(&target) {
+        if self.away_until > now {
+            let wait = self.waits.entry(target).or_insert(Wait {
+                until: self.away_until,
+                failures: 0,
+                wanted: true,
+            });
+            wait.until = wait.until.max(self.away_until);
+        }
+        match self.waits.get_mut(&target) {
             Some(wait) if wait.until > now => {
                 wait.wanted = true;
                 true
@@ -69,7 +100,7 @@ impl Retries {
     /// The targets that have waited long enough for what is to be written.
     pub(super) fn due(&mut self, now: Moment) -> Vec<Target> {
         let mut due = Vec::new();
-        self.0.retain(|&target, wait| {
+        self.waits.retain(|&target, wait| {
             if wait.until > now {
                 return true;
             }
@@ -85,7 +116,7 @@ impl Retries {
 
     /// When the first target has waited long enough.
     pub(super) fn next(&self) -> Option<Moment> {
-        self.0
+        self.waits
             .values()
             .filter(|wait| wait.wanted)
             .map(|wait| wait.until)

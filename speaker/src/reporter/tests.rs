@@ -444,15 +444,33 @@ fn a_later_claim_is_not_written_over_and_an_earlier_one_is() {
 }
 
 #[test]
-fn a_write_that_fails_is_tried_again_later_and_later() {
+fn a_write_that_is_refused_is_tried_again_later_and_later() {
     let mut world = World::at_rest();
-    world.error = Some(CallError::Unavailable("away".into()));
+    world.error = Some(CallError::Forbidden("no".into()));
     world.tell(own(ADDRESS, 3));
     let tries = world.pass(Duration::from_mins(10));
     assert!((20..30).contains(&tries), "{tries}");
     world.error = None;
     assert_eq!(world.pass(Duration::from_secs(31)), 1);
     assert_eq!(world.status(ADDRESS).node.as_deref(), Some("a"));
+    assert_eq!(world.pass(Duration::from_hours(1)), 0);
+}
+
+/// Within 5 s of its return the API server has to tell the truth.
+#[test]
+fn while_the_api_server_is_away_one_write_is_tried_each_second_and_all_soon_after() {
+    let mut world = World::at_rest();
+    world.error = Some(CallError::Unavailable("away".into()));
+    for address in [ADDRESS, OTHER, ADDRESS6] {
+        world.tell(own(address, 3));
+    }
+    let tries = world.pass(Duration::from_mins(10));
+    assert!((590..=610).contains(&tries), "{tries}");
+    world.error = None;
+    assert_eq!(world.pass(Duration::from_secs(1)), 3);
+    for address in [ADDRESS, OTHER, ADDRESS6] {
+        assert_eq!(world.status(address).node.as_deref(), Some("a"));
+    }
     assert_eq!(world.pass(Duration::from_hours(1)), 0);
 }
 

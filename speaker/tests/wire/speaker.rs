@@ -49,6 +49,7 @@ impl Speaker {
             node: NODE.into(),
             session: Session(1),
             profile: Profile::DEFAULT,
+            real_time: false,
             rebalance: false,
             port: None,
             snapshots: watch::channel(None).0,

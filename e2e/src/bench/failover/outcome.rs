@@ -202,12 +202,13 @@ fn percentile(sorted: &[f64], percent: usize) -> f64 {
         .unwrap_or_default()
 }
 
-fn ms(time: Duration) -> f64 {
+/// In milliseconds, as finely as is printed.
+pub(in crate::bench) fn ms(time: Duration) -> f64 {
     tenths(time.as_secs_f64() * 1000.0)
 }
 
 /// Finer than that nothing here is measured.
-fn tenths(value: f64) -> f64 {
+pub(in crate::bench) fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
