@@ -53,6 +53,7 @@ mod damping;
 mod own;
 mod snapshot;
 mod take;
+pub mod trace;
 
 use beat::Beat;
 use book::Book;
@@ -288,7 +289,7 @@ pub struct Config {
 }
 
 /// One speaker's part in the election. See the [module](self).
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Election {
     config: Config,
     started: Moment,
@@ -312,6 +313,7 @@ pub struct Election {
     leaving: bool,
     left: bool,
     rebalance_at: Moment,
+    #[serde(skip)]
     rules: Rules,
 }
 

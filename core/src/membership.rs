@@ -73,20 +73,22 @@ pub(crate) struct Received {
 }
 
 /// The speakers that this one knows. See the [module](self).
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Membership {
     me: NodeName,
     session: Session,
     peers: BTreeMap<NodeName, Peer>,
     /// Starts of known peers that have not shown yet that they are no recordings.
     newcomers: BTreeMap<Session, (Channel, Moment)>,
+    #[serde(with = "crate::election::trace::pairs")]
     hearing: BTreeMap<Channel, Hearing>,
     lateness: Lateness,
+    #[serde(skip)]
     rules: Rules,
 }
 
 impl Membership {
-    pub(crate) const fn new(me: NodeName, session: Session, rules: Rules) -> Self {
+    pub(crate) fn new(me: NodeName, session: Session, rules: Rules) -> Self {
         Self {
             me,
             session,

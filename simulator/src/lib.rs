@@ -24,6 +24,7 @@ pub mod mutants;
 pub mod network;
 pub mod node;
 pub mod plan;
+pub mod replay;
 pub mod run;
 pub mod shrink;
 pub mod timeline;

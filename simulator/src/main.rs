@@ -1,11 +1,17 @@
 //! `bellwether-simulate`: many seeds at once, one seed to look at, mutants.
 
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bellwether_core::election::trace::{Decision, Replay};
+use bellwether_core::moment::Moment;
 use bellwether_core::mutation::Mutation;
 use bellwether_simulator::plan::Plan;
+use bellwether_simulator::replay::{ReplayError, replay};
 use bellwether_simulator::run::run;
 use bellwether_simulator::{mutants, shrink::shrink, timeline};
 use clap::Parser;
@@ -37,6 +43,11 @@ struct Options {
     #[arg(long, conflicts_with_all = ["seed", "mutant"])]
     mutants: bool,
 
+    /// Replay a file that bellwether-speaker trace has recorded, and see that the election decides the
+    /// same; - for standard input
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["seed", "mutant", "mutants"])]
+    replay: Option<PathBuf>,
+
     /// Print the whole run of --seed, not the smallest one that still fails
     #[arg(long, requires = "seed")]
     whole: bool,
@@ -51,12 +62,54 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(path) = &options.replay {
+        return replay_file(path);
+    }
     if options.mutants {
         return catch_all(options.first, options.seeds);
     }
     match options.seed {
         Some(seed) => look_at(seed, mutation, options.whole),
         None => run_many(options.first, options.seeds, mutation),
+    }
+}
+
+/// Prints each decision of a trace, as long as the election decides the same.
+fn replay_file(path: &Path) -> ExitCode {
+    let show = |replay: &Replay, at: Moment, decision| {
+        let node = replay.node().map(ToString::to_string).unwrap_or_default();
+        let seconds = Duration::from_nanos(at.as_nanos()).as_secs_f64();
+        match decision {
+            Decision::Own {
+                address,
+                term,
+                reason,
+            } => println!(
+                "{seconds:.3} s: {node} owns {address}, term {}: {reason}",
+                term.0
+            ),
+            Decision::Release { address, reason } => {
+                println!("{seconds:.3} s: {node} releases {address}: {reason}");
+            }
+        }
+    };
+    let replayed = if path.as_os_str() == "-" {
+        replay(std::io::stdin().lock(), show)
+    } else {
+        File::open(path)
+            .map_err(ReplayError::Read)
+            .and_then(|file| replay(BufReader::new(file), show))
+    };
+    match replayed {
+        Ok(replay) => {
+            let (decisions, lost) = replay.end();
+            println!("{decisions} decisions, all the same; {lost} lines of the trace were lost");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{}: {error}", path.display());
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bellwether_core::announcer::{self, Announcer};
+use bellwether_core::election::trace::Line;
 use bellwether_core::election::{self, Election};
 use bellwether_core::frame::Frame;
 use bellwether_core::frame::beacon::Session;
@@ -54,6 +55,7 @@ mod datagrams;
 mod party;
 mod paths;
 mod poller;
+mod recorder;
 mod report;
 mod sockets;
 
@@ -62,6 +64,7 @@ pub use report::Report;
 
 use datagrams::Datagrams;
 use poller::{Channel, Poller, Source, Wake};
+use recorder::Recorder;
 use report::Reports;
 use sockets::Sockets;
 
@@ -120,6 +123,7 @@ struct Shared {
     keyring: ArcSwapOption<Keyring>,
     stop: AtomicBool,
     look: AtomicBool,
+    trace: ArcSwapOption<mpsc::Sender<Line>>,
     wake: Wake,
 }
 
@@ -133,6 +137,13 @@ impl Inbox {
     /// Say what you are at, in [`Config::snapshots`].
     pub fn look(&self) {
         self.0.look.store(true, Ordering::Release);
+        self.0.wake.ring();
+    }
+
+    /// Record what the election is told and decides, until nobody receives it any more. A trace that
+    /// is going on ends.
+    pub fn trace(&self, lines: mpsc::Sender<Line>) {
+        self.0.trace.store(Some(Arc::new(lines)));
         self.0.wake.ring();
     }
 
@@ -171,6 +182,7 @@ pub fn spawn(config: Config) -> io::Result<(Inbox, JoinHandle<io::Result<()>>)> 
         keyring: ArcSwapOption::empty(),
         stop: AtomicBool::new(false),
         look: AtomicBool::new(false),
+        trace: ArcSwapOption::empty(),
         wake: Wake::new()?,
     });
     let inbox = Inbox(Arc::clone(&shared));
@@ -197,6 +209,7 @@ struct L2 {
     contacts: Arc<Contacts>,
     keyring: Option<Arc<Keyring>>,
     election: Election,
+    recorder: Recorder,
     announcer: Announcer,
     sockets: Sockets,
     datagrams: Option<Datagrams>,
@@ -235,6 +248,7 @@ impl L2 {
         Ok(Self {
             poller,
             election: Election::new(part, now),
+            recorder: Recorder::default(),
             datagrams,
             contacts: Arc::default(),
             keyring: None,
@@ -275,6 +289,7 @@ impl L2 {
                 self.take_inbox(now);
             }
             if self.keyring.is_some() {
+                self.recorder.deadline(&self.election, now);
                 self.election.on_deadline(now);
                 self.act(now);
             }
@@ -319,6 +334,10 @@ impl L2 {
 
     /// Takes in what other threads have left.
     fn take_inbox(&mut self, now: Moment) {
+        if let Some(lines) = self.shared.trace.swap(None) {
+            let lines = mpsc::Sender::clone(&lines);
+            self.recorder.begin(lines, &self.election, now);
+        }
         self.take_keyring(now);
         self.take_contacts(now);
         self.take_links(now);
@@ -469,6 +488,7 @@ impl L2 {
     /// Does what election and announcer have decided.
     fn act(&mut self, now: Moment) {
         while let Some(decision) = self.election.poll_output() {
+            self.recorder.output(&decision, now);
             self.act_on(decision, now);
         }
         while let Some(output) = self.announcer.poll_output() {

@@ -16,6 +16,7 @@
 //! - [`privileges`]: real-time priority and locked memory, where they are granted.
 //! - [`keys`]: the keys that beacons are signed with, from the Secret that all speakers share.
 //! - [`status`]: what the process says of itself to who asks on the node.
+//! - [`trace`]: a recording of what the election is told, to be replayed.
 //! - [`reporter`]: what the node says of itself; [`writer`] writes it.
 //! - [`desk`]: the task that moves all this; [`run`]: every thread, task and channel by name.
 
@@ -36,5 +37,6 @@ pub mod reporter;
 pub mod run;
 pub mod socket;
 pub mod status;
+pub mod trace;
 pub mod view;
 pub mod writer;

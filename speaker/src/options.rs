@@ -35,6 +35,9 @@ pub enum Command {
     Run(Box<RunOptions>),
     /// Show the peers, links and addresses of the speaker that runs on this node
     Status(StatusOptions),
+    /// Record what the speaker that runs on this node is told and decides about addresses, for
+    /// bellwether-simulate --replay; Ctrl-C ends it
+    Trace(TraceOptions),
 }
 
 /// Where a running speaker says what it is at.
@@ -50,6 +53,22 @@ pub struct StatusOptions {
     /// Tables to read, or JSON for a program
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     pub output: Format,
+}
+
+/// What to record, and where.
+#[derive(Debug, Args)]
+pub struct TraceOptions {
+    /// The socket of the running speaker
+    #[arg(long, env = "BELLWETHER_SOCKET", value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+
+    /// The file to write; - for standard output
+    #[arg(long, value_name = "PATH", default_value = "-")]
+    pub output: PathBuf,
+
+    /// For how many seconds; without it, until Ctrl-C
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seconds: Option<u64>,
 }
 
 /// How to print.
@@ -265,7 +284,7 @@ mod tests {
         let all = ["bellwether-speaker", "run", "--node-name=a"].iter();
         match Cli::try_parse_from(all.chain(arguments))?.command {
             Command::Run(options) => Ok(*options),
-            Command::Status(_) => panic!("another command"),
+            Command::Status(_) | Command::Trace(_) => panic!("another command"),
         }
     }
 

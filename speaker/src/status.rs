@@ -1,7 +1,8 @@
 //! `bellwether-speaker status`: what the speaker of this node is at, asked of the process itself.
 //!
-//! [`serve`] answers each connection to a Unix socket with one JSON document, a [`Status`]; [`show`]
-//! asks, and prints it. Nothing can be changed that way.
+//! [`serve`] answers who asks at a Unix socket: `status` with one JSON document, a [`Status`], and
+//! `trace` with the lines of a trace ([`crate::trace`]). [`show`] asks, and prints it. Nothing can be
+//! changed that way.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,12 @@ use crate::privileges::Privileges;
 
 /// How long the L2 thread may take to say what it is at.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How a status is asked for.
+const STATUS: &[u8] = b"status\n";
+
+/// How a trace is asked for.
+pub(crate) const TRACE: &[u8] = b"trace\n";
 
 /// Why nothing can be shown.
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +170,17 @@ pub fn serve(socket: &Path, sources: Sources, shutdown: CancellationToken) -> io
 }
 
 async fn answer(mut stream: UnixStream, sources: Sources) -> io::Result<()> {
+    let mut question = Vec::new();
+    let reading = async {
+        while question.len() < 16 && !question.ends_with(b"\n") {
+            question.push(stream.read_u8().await?);
+        }
+        Ok::<(), io::Error>(())
+    };
+    tokio::time::timeout(PATIENCE, reading).await??;
+    if question == TRACE {
+        return crate::trace::serve(stream, &sources.inbox).await;
+    }
     let Some(status) = sources.status().await else {
         return Ok(());
     };
@@ -192,6 +210,7 @@ pub async fn show(options: &StatusOptions) -> Result<(), StatusError> {
 async fn ask(socket: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     let mut stream = UnixStream::connect(socket).await?;
+    stream.write_all(STATUS).await?;
     stream.read_to_end(&mut text).await?;
     Ok(text)
 }

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::own::YOUNG;
 use super::{Config, Election, Output};
 use crate::frame::beacon::wire::room_for_entries;
@@ -33,7 +35,7 @@ const PARTS: usize = 8;
 const SPEAKERS_PER_MILLISECOND: u32 = 1;
 
 /// The rhythm of this node's beacons.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Beat {
     profile: Profile,
     due: Moment,

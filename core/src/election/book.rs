@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::frame::beacon::wire::entry_length;
 use crate::frame::beacon::{Digest, Entry, Part};
 use crate::moment::Moment;
@@ -11,7 +13,7 @@ use crate::moment::Moment;
 const REPEATS: u8 = 3;
 
 /// This node's book of claims, and what has changed in it lately.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Book {
     claims: BTreeMap<IpAddr, Entry>,
     digest: Digest,
@@ -22,7 +24,7 @@ pub(super) struct Book {
 }
 
 /// A statement that is repeated.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Recent {
     entry: Entry,
     /// Until then, as far as there is room.

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::damping::Damping;
 use super::{Assignment, Election, OwnReason, Owned, Term};
 use crate::frame::beacon::{Entry, Session, Standing};
@@ -20,7 +22,7 @@ const UNICAST_ONLY: Duration = Duration::from_secs(2);
 const WITNESSED: Duration = Duration::from_secs(3);
 
 /// An address that some node may announce.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Contest {
     pub(super) assignment: Assignment,
     /// The links that it may be announced on here.
@@ -49,7 +51,7 @@ pub(super) struct Contest {
 }
 
 /// This node's claim of an address.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Own {
     pub(super) term: Term,
     pub(super) since: Moment,
@@ -65,7 +67,7 @@ pub(super) struct Own {
 }
 
 /// An offer to a successor.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Offer {
     pub(super) to: Session,
     pub(super) node: NodeName,
@@ -73,7 +75,7 @@ pub(super) struct Offer {
 }
 
 /// The questions before a first claim (C1).
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Probe {
     pub(super) sent: u8,
     pub(super) next: Moment,

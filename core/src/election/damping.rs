@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::moment::Moment;
 
 /// More moves than this within [`WINDOW`] are flapping.
@@ -14,7 +16,7 @@ const MOST_DOUBLINGS: u32 = 3;
 const DECAY: Duration = Duration::from_mins(1);
 
 /// How often an address has moved lately.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Damping {
     moves: VecDeque<Moment>,
     doublings: u32,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::election::Term;
 use crate::frame::beacon::{Digest, Entry, Part, Session, Standing};
 
@@ -10,7 +12,7 @@ use crate::frame::beacon::{Digest, Entry, Part, Session, Standing};
 const MOST: usize = 65_536;
 
 /// A copy of a peer's book of claims.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Book {
     claims: BTreeMap<IpAddr, Entry>,
     digest: Digest,
@@ -19,7 +21,7 @@ pub(crate) struct Book {
 }
 
 /// What a beacon said that has to be acted upon.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Changes {
     /// Addresses whose claims have changed.
     pub(crate) addresses: Vec<IpAddr>,
@@ -30,7 +32,7 @@ pub(crate) struct Changes {
 }
 
 /// A claim of somebody else that a peer passes on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Relayed {
     pub(crate) address: IpAddr,
     pub(crate) term: Term,

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::timing::{BLIND, DEAF, FENCE, SUSPECT, tenths};
 use crate::moment::Moment;
 
@@ -18,7 +20,7 @@ const URGENT: Duration = Duration::from_secs(10);
 const STATION_CHECK: Duration = Duration::from_secs(10);
 
 /// One channel, as this node hears and uses it.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Hearing {
     /// When this node began to listen, or to listen anew after it was blind (R8).
     clear_since: Moment,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Width of a bucket.
 const STEP: Duration = Duration::from_millis(4);
 
@@ -12,16 +14,17 @@ const BUCKETS: usize = 100;
 const HALVING: u32 = 2048;
 
 /// The lateness that at most one of a thousand recent wake-ups exceeded.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Lateness {
-    counts: [u32; BUCKETS],
+    /// [`BUCKETS`] of them.
+    counts: Vec<u32>,
     total: u32,
 }
 
 impl Lateness {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            counts: [0; BUCKETS],
+            counts: vec![0; BUCKETS],
             total: 0,
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::book::{Book, Changes};
 use super::{Channel, Ignored};
 use crate::frame::beacon::{Beacon, Flags, Heard, Session};
@@ -13,7 +15,7 @@ use crate::moment::Moment;
 const REMEMBERED: usize = 16;
 
 /// Another speaker: one start of it.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Peer {
     pub(crate) session: Session,
     /// It has shown that it hears this process now, by naming its session.
@@ -26,7 +28,7 @@ pub(crate) struct Peer {
 }
 
 /// What is heard of a peer on one channel.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Path {
     pub(crate) channel: Channel,
     /// The last sign of life: a beacon, or an answer for an address that it claims (R9).
@@ -49,7 +51,7 @@ pub(crate) struct Path {
 }
 
 /// What a peer says of a session that it hears.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     session: Session,
     /// When it heard it last.

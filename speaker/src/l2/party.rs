@@ -179,6 +179,7 @@ impl L2 {
 
     fn election_input(&mut self, input: election::Input, now: Moment) {
         let election: &mut Election = &mut self.election;
+        self.recorder.input(&input, election, now);
         if let Err(cause) = election.handle(input, now) {
             self.metrics.beacons.ignore(cause);
             tracing::trace!(%cause, "a beacon is not taken in");
