@@ -231,6 +231,7 @@ impl Reporter {
     fn forget(&mut self, address: IpAddr) {
         self.records.remove(&address);
         self.claims.forget_release(address);
+        self.claims.forget_stranger(address);
     }
 
     /// Takes in what an Announcement says.
@@ -238,7 +239,11 @@ impl Reporter {
         let address = facts.address;
         let recorded = facts.recorded();
         let owned = self.claims.get(address).is_some();
-        let concerns_us = owned || names(&facts.status, &self.node);
+        if facts.status.node.is_some() {
+            self.claims.forget_stranger(address);
+        }
+        // What nobody announces concerns all: each may find out why.
+        let concerns_us = owned || facts.status.node.is_none() || names(&facts.status, &self.node);
         let record = Record {
             recorded,
             ours: concerns_us.then_some((facts.status, facts.resource_version)),
@@ -347,8 +352,18 @@ impl Reporter {
         record: &Record,
         now: Timestamp,
     ) -> Option<Write> {
-        let reason = self.claims.ended(address)?;
         let (old, version) = record.ours.as_ref()?;
+        if let Some(mac) = self.claims.stranger(address)
+            && old.node.is_none()
+            && !status::names_stranger(old, mac)
+        {
+            return Some(Write::Announcement {
+                address,
+                status: status::used_by_stranger(mac, old, now),
+                resource_version: Some(version.clone()),
+            });
+        }
+        let reason = self.claims.ended(address)?;
         names(old, &self.node).then(|| Write::Announcement {
             address,
             status: status::released(&self.node, reason, old, now),

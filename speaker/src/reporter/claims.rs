@@ -40,6 +40,8 @@ pub(super) struct Claims {
     releases: BTreeMap<IpAddr, Release>,
     /// When a foreign claim of an owned address was seen last.
     seen: BTreeMap<IpAddr, Moment>,
+    /// Who uses an address that nobody may claim for that reason (C1).
+    strangers: BTreeMap<IpAddr, MacAddr>,
 }
 
 impl Claims {
@@ -62,6 +64,7 @@ impl Claims {
     /// This node owns an address.
     pub(super) fn own(&mut self, owned: Owned, time: Timestamp) {
         let address = owned.address;
+        self.strangers.remove(&address);
         self.releases.remove(&address);
         match self.owned.get_mut(&address) {
             Some(claim) if claim.owned.term == owned.term => claim.owned = owned,
@@ -124,7 +127,19 @@ impl Claims {
         if let Some(claim) = self.owned.get_mut(&address) {
             claim.conflict = Some(mac);
             self.seen.insert(address, now);
+        } else {
+            self.strangers.insert(address, mac);
         }
+    }
+
+    /// Who uses an address that this node would claim otherwise.
+    pub(super) fn stranger(&self, address: IpAddr) -> Option<MacAddr> {
+        self.strangers.get(&address).copied()
+    }
+
+    /// The address is announced by another node, or there is none any more.
+    pub(super) fn forget_stranger(&mut self, address: IpAddr) {
+        self.strangers.remove(&address);
     }
 
     /// The status of an address names this node, though it does not own it: that ends in a while.

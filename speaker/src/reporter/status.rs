@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use bellwether_core::election::{Owned, ReleaseReason};
 use bellwether_core::link::{Link, Links};
+use bellwether_core::mac::MacAddr;
 use bellwether_core::name::{AdvertisementName, LinkName, NodeName};
 use bellwether_core::placement::Interfaces;
 use bellwether_crds::announcement::{AnnouncedInterface, AnnouncementStatus};
@@ -169,18 +170,7 @@ pub(super) fn owned(
         }
         Err((reason, text)) => condition(ANNOUNCED, false, reason.as_str(), text.clone()),
     };
-    let foreign = claim.conflict.map(|mac| {
-        let text = format!(
-            "the station {mac} uses this address too: take it off that station, or exclude it \
-             from the pool"
-        );
-        condition(
-            CONFLICT,
-            true,
-            AnnouncementReason::ForeignStation.as_str(),
-            text,
-        )
-    });
+    let foreign = claim.conflict.map(conflict);
     let mut status = AnnouncementStatus {
         term: Some(term),
         previous_node,
@@ -222,6 +212,40 @@ pub(super) fn released(
     };
     keep_times(&mut status.conditions, &old.conditions, now);
     status
+}
+
+fn conflict(mac: MacAddr) -> Condition {
+    let text = format!(
+        "the station {mac} uses this address too: take it off that station, or exclude it from \
+         the pool"
+    );
+    let reason = AnnouncementReason::ForeignStation.as_str();
+    condition(CONFLICT, true, reason, text)
+}
+
+/// The status of an address that nobody announces, because the station `mac` uses it (C1).
+pub(super) fn used_by_stranger(
+    mac: MacAddr,
+    old: &AnnouncementStatus,
+    now: Timestamp,
+) -> AnnouncementStatus {
+    let text = format!("nobody announces it, because the station {mac} uses it");
+    let reason = AnnouncementReason::ForeignStation.as_str();
+    let mut status = AnnouncementStatus {
+        conditions: vec![condition(ANNOUNCED, false, reason, text), conflict(mac)],
+        ..old.clone()
+    };
+    keep_times(&mut status.conditions, &old.conditions, now);
+    status
+}
+
+/// Whether a status says that the station `mac` uses the address.
+pub(super) fn names_stranger(status: &AnnouncementStatus, mac: MacAddr) -> bool {
+    let said = conflict(mac);
+    status
+        .conditions
+        .iter()
+        .any(|condition| condition.type_ == CONFLICT && condition.message == said.message)
 }
 
 /// The status of the node's Speaker.
