@@ -1,0 +1,286 @@
+//! Which node announces: what operators ask for, what strangers do, and what is told of it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::process::Stdio;
+use std::time::Duration;
+
+use bellwether_core::election::trace::{Decision, Replay};
+use bellwether_crds::announcement::{Announcement, MOVE_TO, name_of};
+use bellwether_crds::condition::CONFLICT;
+use bellwether_e2e::cluster::{LAN_POOL, MOMENT, WEB, load_balancer};
+use bellwether_e2e::control::Action;
+use bellwether_e2e::error::{Context, Error};
+use bellwether_e2e::fault::Fault;
+use bellwether_e2e::lab::wait_for;
+use bellwether_e2e::probe::Report;
+use bellwether_e2e::{Lab, Result};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Api;
+use serde_json::Value;
+use tokio::process::Child;
+
+const LAB: &str = env!("CARGO_BIN_EXE_bellwether-lab");
+
+const NODES: [&str; 3] = ["node-a", "node-b", "node-c"];
+
+/// A trace of the speaker of a node.
+struct Trace {
+    node: &'static str,
+    child: Child,
+}
+
+impl Trace {
+    fn start(lab: &Lab, node: &'static str) -> Result<Self> {
+        let words = words(lab, node);
+        let child = lab
+            .command(node, &words[0])
+            .args(&words[1..])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context(|| "cannot start a trace".to_owned())?;
+        Ok(Self { node, child })
+    }
+
+    /// Ends it, replays it, and returns what was decided: in the trace, and again.
+    async fn replay(self, lab: &Lab) -> Result<Vec<Decision>> {
+        // There is one at a time: the next one ends it.
+        let next = words(lab, self.node);
+        let next: Vec<&str> = next.iter().map(String::as_str).collect();
+        let rest = ["--seconds=1", "--output=/dev/null"];
+        lab.exec(self.node, &[&next[..], &rest].concat()).await?;
+        let output = self.child.wait_with_output().await;
+        let output = output.context(|| "cannot wait for a trace".to_owned())?;
+        assert!(output.status.success(), "{output:?}");
+        let mut replay = Replay::default();
+        let mut decisions = Vec::new();
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let line = serde_json::from_str(line).expect("a line of a trace");
+            let taken = replay
+                .take(line)
+                .expect("what was decided is decided again");
+            decisions.extend(taken.map(|(_, decision)| decision));
+        }
+        assert_eq!(replay.end().1, 0, "lines were lost");
+        Ok(decisions)
+    }
+}
+
+fn words(lab: &Lab, node: &str) -> Vec<String> {
+    let speaker = lab.executable().with_file_name("bellwether-speaker");
+    let socket = lab.folder().scratch().join(format!("speaker-{node}.sock"));
+    let socket = format!("--socket={}", socket.display());
+    vec![speaker.display().to_string(), "trace".to_owned(), socket]
+}
+
+async fn announcement(lab: &Lab, address: IpAddr) -> Result<Announcement> {
+    let api: Api<Announcement> = Api::all(lab.client());
+    let name = name_of(address);
+    api.get(&name)
+        .await
+        .context(|| format!("cannot read Announcement {name}"))
+}
+
+async fn conflict(lab: &Lab, address: IpAddr) -> Result<Option<Condition>, String> {
+    let found = announcement(lab, address).await;
+    let status = found.map_err(|error| error.to_string())?.status;
+    let mut conditions = status.unwrap_or_default().conditions.into_iter();
+    Ok(conditions.find(|condition| condition.type_ == CONFLICT && condition.status == "True"))
+}
+
+/// Waits until an Announcement says that a station uses its address, and names it.
+async fn wait_conflict(lab: &Lab, address: IpAddr, mac: &str) -> Result<()> {
+    wait_for(
+        "the stranger being named",
+        MOMENT,
+        async || match conflict(lab, address).await? {
+            Some(condition) if condition.message.contains(mac) => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    )
+    .await
+}
+
+/// Here a pod answers, which the nodes reach by routes and connection tracking of their own. That the
+/// speakers lose nothing shows where the server is no pod: `bench failover --fault exclude`.
+fn assert_moved_smoothly(report: &Report) {
+    assert!(report.lost <= 10 && report.outage_ms < 20.0, "{report:?}");
+}
+
+async fn move_to(lab: &Lab, address: IpAddr, node: &str) -> Result<()> {
+    let (name, wish) = (name_of(address), format!("{MOVE_TO}={node}"));
+    let words = ["annotate", "--overwrite", "announcement", &name, &wish];
+    lab.kubectl(&words, "").await.map(drop)
+}
+
+#[tokio::test]
+async fn an_operator_moves_an_address_without_a_gap_and_all_of_it_can_be_replayed() -> Result<()> {
+    let lab = Lab::for_test(LAB, |_| {}).await?;
+    lab.apply(LAN_POOL).await?;
+    lab.apply(WEB).await?;
+    let traces = NODES.map(|node| Trace::start(&lab, node));
+    lab.apply(&load_balancer("web", "", "ipFamilies: [IPv4]"))
+        .await?;
+    let address = lab.wait_addresses("web", 1).await?[0];
+    let target = SocketAddr::new(address, 80);
+    lab.wait_traffic(target).await?;
+    let first = lab.wait_announcer(address, None, MOMENT).await?;
+
+    let probe = lab.probe(target)?;
+    let wish = NODES.into_iter().find(|&node| node != first);
+    let wish = wish.expect("there are three");
+    move_to(&lab, address, wish).await?;
+    assert_eq!(
+        lab.wait_announcer(address, Some(&first), MOMENT).await?,
+        wish
+    );
+    let status = announcement(&lab, address)
+        .await?
+        .status
+        .unwrap_or_default();
+    assert_eq!(status.previous_node.as_deref(), Some(first.as_str()));
+    assert_eq!(status.reason.as_deref(), Some("HandedOver"));
+    assert_eq!(status.takeover_milliseconds, Some(0));
+    assert_moved_smoothly(&probe.stop().await?);
+    wait_for("an event that tells of the move", MOMENT, async || {
+        let events = lab.events("web").await.map_err(|error| error.to_string())?;
+        let told = |(reason, note): &(String, String)| {
+            reason == "Moved" && note.contains(&first) && note.contains(wish)
+        };
+        events
+            .iter()
+            .any(told)
+            .then_some(())
+            .ok_or(format!("{events:?}"))
+    })
+    .await?;
+
+    let mut owns = 0;
+    for trace in traces {
+        let decisions = trace?.replay(&lab).await?;
+        let own = |decision: &&Decision| matches!(decision, Decision::Own { .. });
+        owns += decisions.iter().filter(own).count();
+    }
+    assert_eq!(owns, 2, "the first claim, and the move");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_target_that_is_gone_gets_nothing_and_who_returns_takes_nothing() -> Result<()> {
+    let lab = Lab::for_test(LAB, |_| {}).await?;
+    lab.apply(LAN_POOL).await?;
+    lab.apply(WEB).await?;
+    lab.apply(&load_balancer("web", "", "ipFamilies: [IPv4]"))
+        .await?;
+    let address = lab.wait_addresses("web", 1).await?[0];
+    let target = SocketAddr::new(address, 80);
+    lab.wait_traffic(target).await?;
+    let first = lab.wait_announcer(address, None, MOMENT).await?;
+    let mut others = NODES.into_iter().filter(|&node| node != first);
+    let (gone, other) = (others.next().expect("two"), others.next().expect("two"));
+
+    lab.act(&format!("speaker-{gone}"), Action::Kill).await?;
+    let probe = lab.probe(target)?;
+    move_to(&lab, address, gone).await?;
+    // The next wish is met, so the first one was read before; it moved nothing.
+    move_to(&lab, address, other).await?;
+    assert_eq!(
+        lab.wait_announcer(address, Some(&first), MOMENT).await?,
+        other
+    );
+    assert_moved_smoothly(&probe.stop().await?);
+
+    // A wish that stands would bring it back.
+    let (name, no_wish) = (name_of(address), format!("{MOVE_TO}-"));
+    let words = ["annotate", "announcement", &name, &no_wish];
+    lab.kubectl(&words, "").await?;
+
+    // Its owner fails: the third is dead, so the first has it again, and keeps it.
+    lab.fault(other, Fault::Crash).await?;
+    assert_eq!(
+        lab.wait_announcer(address, Some(other), MOMENT).await?,
+        first
+    );
+    let probe = lab.probe(target)?;
+    lab.fault(other, Fault::Heal).await?;
+    lab.act(&format!("speaker-{gone}"), Action::Start).await?;
+    for node in [other, gone] {
+        wait_for(&format!("{node} being ready"), MOMENT, async || {
+            let checked = lab.check_speaker(node).await;
+            checked.map_err(|error| error.to_string())
+        })
+        .await?;
+    }
+    assert_eq!(lab.announcer(address).await?.as_deref(), Some(&*first));
+    let mac = lab.topology().host(&first)?.mac();
+    assert_eq!(lab.who_has(address).await?, Some(mac));
+    // Asking anew made the client forget the address for a moment, once.
+    let report = probe.stop().await?;
+    assert!(report.lost <= 20, "{report:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stranger_is_named_and_its_address_is_not_announced_until_it_is_gone() -> Result<()> {
+    let lab = Lab::for_test(LAB, |_| {}).await?;
+    lab.apply(LAN_POOL).await?;
+    let address: IpAddr = "192.0.2.130".parse().expect("an address");
+    let own = format!("{address}/32");
+    let stranger = lab.topology().host("gateway")?.mac();
+    lab.exec("gateway", &["ip", "addr", "add", &own, "dev", "eth0"])
+        .await?;
+    let wish = format!("bellwether.dev/loadBalancerIPs: {address}");
+    lab.apply(&load_balancer("web", &wish, "ipFamilies: [IPv4]"))
+        .await?;
+    lab.wait_addresses("web", 1).await?;
+    wait_conflict(&lab, address, &stranger).await?;
+    assert_eq!(lab.announcer(address).await?, None);
+    assert_eq!(lab.who_has(address).await?, Some(stranger.clone()));
+    // It is asked for again after a minute.
+    lab.exec("gateway", &["ip", "addr", "del", &own, "dev", "eth0"])
+        .await?;
+    let limit = Duration::from_secs(90);
+    let node = lab.wait_announcer(address, None, limit).await?;
+    wait_for("the conflict being over", limit, async || {
+        match conflict(&lab, address).await? {
+            None => Ok(()),
+            Some(condition) => Err(format!("{condition:?}")),
+        }
+    })
+    .await?;
+
+    // One that comes later is named too, and takes nothing away.
+    lab.exec("gateway", &["ip", "addr", "add", &own, "dev", "eth0"])
+        .await?;
+    let notify = ["sysctl", "-w", "net.ipv4.conf.eth0.arp_notify=1"];
+    lab.exec("gateway", &notify).await?;
+    for state in ["down", "up"] {
+        lab.exec("gateway", &["ip", "link", "set", "eth0", state])
+            .await?;
+    }
+    wait_conflict(&lab, address, &stranger).await?;
+    assert_eq!(lab.announcer(address).await?, Some(node));
+    Ok(())
+}
+
+/// The same at its full length: `bellwether-lab bench outage --minutes 10`.
+#[tokio::test]
+async fn addresses_follow_their_nodes_while_the_control_plane_is_away() -> Result<()> {
+    let output = tokio::process::Command::new(LAB)
+        .args(["bench", "outage", "--minutes=0.5"])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context(|| "cannot run the benchmark".to_owned())?;
+    let printed = bellwether_e2e::process::stdout_of("bench outage", &output)?;
+    let summary = printed.lines().last().unwrap_or_default();
+    let summary: Value = serde_json::from_str(summary)
+        .map_err(|error| Error::Unexpected(format!("{error}: {printed}")))?;
+    assert_eq!(summary["crashes"], 2, "{printed}");
+    assert_eq!(summary["moves"], 2, "{printed}");
+    assert_eq!(summary["misplaced"], 0, "{printed}");
+    assert_eq!(summary["readdressed"], 0, "{printed}");
+    assert!(summary["truth_ms"].as_f64() < Some(5000.0), "{printed}");
+    Ok(())
+}
