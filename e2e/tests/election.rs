@@ -254,11 +254,11 @@ async fn a_stranger_is_named_and_its_address_is_not_announced_until_it_is_gone()
         .await?;
     let notify = ["sysctl", "-w", "net.ipv4.conf.eth0.arp_notify=1"];
     lab.exec("gateway", &notify).await?;
-    for state in ["down", "up"] {
-        lab.exec("gateway", &["ip", "link", "set", "eth0", state])
-            .await?;
-    }
-    wait_conflict(&lab, address, &stranger).await?;
+    // So it tells everybody when its MAC address changes.
+    let stranger = "02:00:00:00:00:ee";
+    let change = ["ip", "link", "set", "eth0", "address", stranger];
+    lab.exec("gateway", &change).await?;
+    wait_conflict(&lab, address, stranger).await?;
     assert_eq!(lab.announcer(address).await?, Some(node));
     Ok(())
 }
