@@ -13,7 +13,7 @@ SIMULATE := target/release/bellwether-simulate
 # How many runs of the simulator; 100000 before a release.
 SEEDS ?= 600
 
-.PHONY: help build demo test test-full simulate fuzz lint fmt generate clean
+.PHONY: help build demo test test-full simulate fuzz lint fmt generate images clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ fmt: ## Format the code
 
 generate: ## Write CRDs, version and manifests/install.yaml from their sources
 	$(CARGO) run --package bellwether-crds --bin manifestgen .
+
+images: ## Build the images of both daemons into target/images (ARCH=amd64 for one architecture)
+	images/build $(ARCH)
 
 clean: ## Take the default lab down and remove what was built
 	-test -x $(LAB) && $(LAB) down
