@@ -13,10 +13,7 @@ SIMULATE := target/release/bellwether-simulate
 # How many runs of the simulator; 100000 before a release.
 SEEDS ?= 600
 
-.PHONY: help build demo test test-full simulate fuzz lint fmt generate images clean
-
-help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+.PHONY: help build demo test test-full simulate fuzz lint fmt generate images images-check kind-load sizes test-arm64 release clean
 
 build: ## Build both daemons and the lab
 	$(CARGO) build --workspace --bins
@@ -63,6 +60,22 @@ generate: ## Write CRDs, version and manifests/install.yaml from their sources
 
 images: ## Build the images of both daemons into target/images (ARCH=amd64 for one architecture)
 	images/build $(ARCH)
+
+images-check: ## Build the images again elsewhere, compare digests, read them by a container engine
+	images/check $(ARCH)
+
+kind-load: ## Load the images into a kind cluster (CLUSTER=kind)
+	images/load kind $(CLUSTER)
+
+sizes: images build ## Print how large the images are, and the memory of both pods at rest
+	images/sizes $(ARCH)
+	$(LAB) bench sizes
+
+test-arm64: ## Run the tests of the daemons as arm64 programs, by qemu on other processors
+	images/test-arm64
+
+release: ## Leave a release in dist/: manifests, chart, images, lists of contents, checksums
+	images/release
 
 clean: ## Take the default lab down and remove what was built
 	-test -x $(LAB) && $(LAB) down
