@@ -193,7 +193,11 @@ fn render(explained: &Explained) -> String {
 fn announcer(address: &ExplainedAddress) -> String {
     let mut text = address.address.to_string();
     if let (Some(node), Some(reason)) = (&address.node, &address.reason) {
-        let _never_fails = write!(text, ": {node} announces it ({reason}");
+        let _never_fails = write!(text, ": {node} announces it");
+        if let Some(since) = &address.since {
+            let _never_fails = write!(text, " since {since}");
+        }
+        let _never_fails = write!(text, "\n({reason}");
         if let Some(term) = address.term {
             let _never_fails = write!(text, ", term {term}");
         }
@@ -211,7 +215,8 @@ fn announcer(address: &ExplainedAddress) -> String {
     text
 }
 
-fn table() -> Table {
+/// A table without lines that fits the width.
+pub(crate) fn table() -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING);
     table.set_width(98);
@@ -219,7 +224,8 @@ fn table() -> Table {
     table
 }
 
-fn indent(text: &mut String, table: &Table) {
+/// Adds a table to `text`, a little to the right.
+pub(crate) fn indent(text: &mut String, table: &Table) {
     for line in table.trim_fmt().lines() {
         let _never_fails = writeln!(text, " {}", line.trim_end());
     }

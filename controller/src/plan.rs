@@ -3,6 +3,7 @@
 use std::fmt::{Debug, Write};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bellwether_core::moment::Moment;
 use bellwether_core::name::{NodeName, ServiceName};
@@ -19,19 +20,20 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::explain::Format;
+use crate::explain::{Format, indent, table};
 use crate::facts::{AdvertisementFacts, PoolFacts, Version};
 use crate::live;
 use crate::options::ClassOptions;
 use crate::state::Input;
-use crate::state::plan::{Holding, Holdings};
+use crate::state::plan::{Findings, Holding, Holdings};
 
 /// What is to be tried.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Reads the cluster, lets the API server check the objects (a dry run), and changes nothing.
 
-Exit codes: 0 nothing would change, 2 something would, 1 it cannot be told.
+Exit codes: 0 nothing would change, 2 a Service would, or a pool or advertisement would have
+something wrong that is not wrong now, 1 it cannot be told.
 
 Example:
   bellwether-controller plan --filename pools.yaml")]
@@ -124,6 +126,18 @@ pub struct Difference {
     pub after: Holding,
 }
 
+/// All that would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// Of which Services something would change.
+    pub services: Vec<Difference>,
+    /// How many Services there are.
+    pub total: usize,
+    /// What would be wrong with pools and advertisements that is not wrong now.
+    pub warnings: Findings,
+}
+
 /// Says what would change, and whether anything would.
 ///
 /// # Errors
@@ -135,18 +149,36 @@ pub async fn run(options: PlanOptions) -> Result<bool, PlanError> {
     let state = live::state(&client, options.class.settings()).await;
     let mut state = state.map_err(PlanError::Cluster)?;
     let (now, wall) = (Moment::ORIGIN, Timestamp::now());
-    let before = state.foresee(now, wall);
+    let (before, wrong_before) = (state.foresee(now, wall), state.findings(wall));
+    // Late enough that nothing is put off because it was just written, as counters are.
+    let later = now + Duration::from_secs(2);
     for object in &objects {
         let input = try_apply(&client, object).await?;
-        state.handle(input, now);
+        state.handle(input, later);
     }
-    let after = state.foresee(now, wall);
-    let differences = compare(&before, &after);
+    state.on_deadline(later);
+    let (after, wrong_after) = (state.foresee(later, wall), state.findings(wall));
+    let answer = Answer {
+        services: compare(&before, &after),
+        total: after.len(),
+        warnings: new_findings(&wrong_before, wrong_after),
+    };
     match options.output {
-        Format::Table => print!("{}", render(&differences, after.len())),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&differences)?),
+        Format::Table => print!("{}", render(&answer)),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&answer)?),
     }
-    Ok(!differences.is_empty())
+    Ok(!answer.services.is_empty() || !answer.warnings.is_empty())
+}
+
+/// What is wrong afterwards and was not before.
+fn new_findings(before: &Findings, mut after: Findings) -> Findings {
+    for (object, sentences) in &mut after {
+        if let Some(known) = before.get(object) {
+            sentences.retain(|sentence| !known.contains(sentence));
+        }
+    }
+    after.retain(|_, sentences| !sentences.is_empty());
+    after
 }
 
 /// An object of a file.
@@ -284,10 +316,18 @@ fn compare(before: &Holdings, after: &Holdings) -> Vec<Difference> {
         .collect()
 }
 
-/// One paragraph for each Service of which something would change.
-fn render(differences: &[Difference], services: usize) -> String {
+/// One paragraph for each object of which something would change.
+fn render(answer: &Answer) -> String {
     let mut text = String::new();
-    for difference in differences {
+    for (object, sentences) in &answer.warnings {
+        let _never_fails = writeln!(text, "{object}:");
+        let mut warnings = table();
+        for sentence in sentences {
+            warnings.add_row([sentence]);
+        }
+        indent(&mut text, &warnings);
+    }
+    for difference in &answer.services {
         let _never_fails = writeln!(text, "Service {}:", difference.service);
         let (before, after) = (&difference.before, &difference.after);
         for (address, node) in &before.addresses {
@@ -314,14 +354,16 @@ fn render(differences: &[Difference], services: usize) -> String {
                 .problem
                 .as_deref()
                 .unwrap_or("nothing is wrong any more");
-            let _never_fails = writeln!(text, "  {now}");
+            let mut problem = table();
+            problem.add_row([now]);
+            indent(&mut text, &problem);
         }
     }
-    let unchanged = services.saturating_sub(differences.len());
+    let (services, changed) = (answer.total, answer.services.len());
+    let unchanged = services.saturating_sub(changed);
     let _never_fails = writeln!(
         text,
-        "{} of {services} Services would change, {unchanged} would not.",
-        differences.len()
+        "{changed} of {services} Services would change, {unchanged} would not."
     );
     text
 }

@@ -71,6 +71,15 @@ bellwether_core::reasons! {
 }
 
 bellwether_core::reasons! {
+    /// Reasons of the events on a Service that no condition has. The others have the reason of
+    /// `bellwether.dev/Allocated`.
+    pub enum EventReason {
+        /// Another node announces an address than before.
+        Moved,
+    }
+}
+
+bellwether_core::reasons! {
     /// Reasons of the conditions of a pool.
     pub enum PoolReason {
         /// Its addresses are given to Services.

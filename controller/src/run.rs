@@ -158,7 +158,7 @@ impl Session {
             ));
             self.work(inputs, &token).await;
             drop(tasks);
-            self.metrics.leader.set(0);
+            self.metrics.forget();
             self.listed.set_ok();
         })
     }
@@ -205,15 +205,20 @@ impl Session {
         let mut state =
             State::new(self.settings.clone(), seed).at(self.clock.now(), Timestamp::now());
         let mut writers = JoinSet::new();
+        let mut begun = Instant::now();
         loop {
             self.dispatch(&mut state, &mut writers);
-            self.report(&state);
+            self.report(&mut state);
+            self.metrics
+                .plan_duration
+                .observe(begun.elapsed().as_secs_f64());
             let deadline = state.next_deadline();
             let pause = deadline.map(|deadline| deadline.since(self.clock.now()));
             tokio::select! {
                 () = token.cancelled() => return,
                 input = inputs.recv() => {
                     let Some(input) = input else { return };
+                    begun = Instant::now();
                     state.handle(input, self.clock.now());
                     // What has come meanwhile is one step: a list of a thousand is not a thousand.
                     while let Ok(input) = inputs.try_recv() {
@@ -221,11 +226,13 @@ impl Session {
                     }
                 }
                 Some(ended) = writers.join_next() => {
+                    begun = Instant::now();
                     if let Ok((target, result)) = ended {
                         state.handle(Input::Written { target, result }, self.clock.now());
                     }
                 }
                 () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {
+                    begun = Instant::now();
                     state.on_deadline(self.clock.now());
                 }
             }
@@ -263,12 +270,8 @@ impl Session {
         }
     }
 
-    fn report(&self, state: &State) {
-        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let (services, waiting) = state.services();
-        self.metrics.services.set(gauge(services));
-        self.metrics.waiting.set(gauge(waiting));
-        self.metrics.backlog.set(gauge(state.backlog()));
+    fn report(&self, state: &mut State) {
+        self.metrics.follow(state);
         if state.is_complete() {
             self.listed.set_ok();
         } else {

@@ -24,6 +24,7 @@ mod rests;
 mod schedule;
 mod services;
 mod speakers;
+pub mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +50,7 @@ use crate::reason::Problem;
 use grace::Grace;
 use rests::Anchor;
 use schedule::Schedule;
+use tally::Tally;
 
 /// Counters of pools and advertisements are written at most this often.
 const PACE: Duration = Duration::from_secs(1);
@@ -139,6 +141,7 @@ pub struct State {
     moves: BTreeMap<ServiceName, Vec<Note>>,
     anchor: Anchor,
     schedule: Schedule,
+    tally: Tally,
     not_listed: BTreeSet<&'static str>,
     /// Whether all that Services have is in the books.
     is_adopted: bool,
@@ -168,6 +171,7 @@ impl State {
             moves: BTreeMap::new(),
             anchor: Anchor::default(),
             schedule: Schedule::default(),
+            tally: Tally::default(),
             not_listed: BTreeSet::from(KINDS),
             is_adopted: false,
         }
@@ -236,7 +240,10 @@ impl State {
                 Target::Advertisement(name) => self.advertisement_change(name, wall),
                 Target::Announcement(address) => self.announcement_change(*address),
                 Target::Service(service) => self.service_change(service, wall),
-                Target::Pool(pool) => self.pool_change(pool, wall),
+                Target::Pool(pool) => {
+                    self.tally.pools.insert(pool.clone());
+                    self.pool_change(pool, wall)
+                }
                 Target::Moves(service) => self.moves_change(service),
             };
             if let Some(change) = change {

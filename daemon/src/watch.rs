@@ -105,6 +105,13 @@ impl WatchMetrics {
         );
         metrics
     }
+
+    /// The counters of `kind` begin: at 0, so that the first interruption is a rise.
+    pub fn begin(&self, kind: &'static str) {
+        for family in [&self.lists, &self.errors, &self.undecodable] {
+            drop(family.get_or_create(&Kind { kind }));
+        }
+    }
 }
 
 /// The watch of one kind.
@@ -161,6 +168,7 @@ where
         events: mpsc::Sender<M>,
         shutdown: CancellationToken,
     ) {
+        self.metrics.begin(self.kind);
         let kind = Kind { kind: self.kind };
         let config = config.page_size(PAGE).timeout(TIMEOUT_SECONDS);
         let stream = watcher(self.api.clone(), config).backoff(pauses());

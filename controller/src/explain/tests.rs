@@ -35,6 +35,7 @@ fn explained() -> Explained {
                 },
             ],
             node: Some("node-b".into()),
+            since: Some("2026-03-01T12:00:00Z".to_owned()),
             reason: Some("OwnerSilent".to_owned()),
             term: Some(4),
             previous: Some("node-a".into()),
@@ -52,7 +53,7 @@ fn the_answer_comes_first_and_all_fits_a_hundred_columns() {
     for part in [
         "reserved  has autoAssign: false",
         "lan       gives 192.0.2.10",
-        "192.0.2.10: node-b announces it (OwnerSilent, term 4, after node-a).",
+        "192.0.2.10: node-b announces it since 2026-03-01T12:00:00Z\n(OwnerSilent, term 4, after node-a).",
         "L2Advertisement lan; candidates, best first:",
         "node-a  score 20",
         "node-b  score 0   announces it",

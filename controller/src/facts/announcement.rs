@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use bellwether_core::name::{NodeName, ServiceName};
 use bellwether_crds::announcement::{Announcement, AnnouncementSpec, name_of};
+use k8s_openapi::jiff::Timestamp;
 
 use super::Version;
 
@@ -27,6 +28,8 @@ pub struct AnnouncementFacts {
 pub struct ClaimFacts {
     /// The term of its claim.
     pub term: Option<i64>,
+    /// Since when the node announces it.
+    pub since: Option<Timestamp>,
     /// The node that announced it before.
     pub previous: Option<NodeName>,
     /// Why, in one word.
@@ -66,6 +69,7 @@ impl From<Announcement> for AnnouncementFacts {
             node: status.node.map(NodeName::from),
             claim: ClaimFacts {
                 term: status.term,
+                since: status.since.map(|since| since.0),
                 previous: status.previous_node.map(NodeName::from),
                 reason: status.reason,
                 takeover: status.takeover_milliseconds,

@@ -36,10 +36,22 @@ fn only_what_changes_is_printed_in_words() {
             holding(&[(4, Some("x"))], Some("no pool has 192.0.2.4")),
         ),
     ]);
-    let differences = compare(&before, &after);
+    let overlap = "Overlap: pool lan has 192.0.2.0/28 too; it is older and gives them";
+    let known = "NothingFree: no IPv4 address is free; add addresses";
+    let wrong = |sentences: &[&str]| {
+        let sentences = sentences.iter().map(|&sentence| sentence.to_owned());
+        Findings::from([("IPAddressPool more".to_owned(), sentences.collect())])
+    };
+    let answer = Answer {
+        services: compare(&before, &after),
+        total: after.len(),
+        warnings: new_findings(&wrong(&[known]), wrong(&[known, overlap])),
+    };
     assert_eq!(
-        render(&differences, after.len()),
+        render(&answer),
         "\
+IPAddressPool more:
+  Overlap: pool lan has 192.0.2.0/28 too; it is older and gives them
 Service default/b:
   keeps 192.0.2.2, moves from x to y
 Service default/c:

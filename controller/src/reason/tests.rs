@@ -11,7 +11,7 @@ const GUIDE: &str = include_str!("../../../docs/troubleshooting.md");
 fn every_reason_is_explained_to_operators_and_no_other() {
     let refusals = RefusalReason::ALL.iter().map(|it| it.as_str());
     let own = AllocatedReason::ALL.iter().map(|it| it.as_str());
-    let chapters: [(&str, Vec<&str>); 5] = [
+    let chapters: [(&str, Vec<&str>); 6] = [
         (
             "Service: bellwether.dev/Allocated",
             own.chain(refusals).collect(),
@@ -19,6 +19,10 @@ fn every_reason_is_explained_to_operators_and_no_other() {
         (
             "Service: bellwether.dev/Announced",
             AnnouncedReason::ALL.iter().map(|it| it.as_str()).collect(),
+        ),
+        (
+            "Service: events",
+            EventReason::ALL.iter().map(|it| it.as_str()).collect(),
         ),
         (
             "IPAddressPool",

@@ -38,6 +38,8 @@ pub struct ExplainedAddress {
     pub candidates: Vec<ExplainedCandidate>,
     /// The node that announces it.
     pub node: Option<NodeName>,
+    /// Since when.
+    pub since: Option<String>,
     /// Why that node does, in one word.
     pub reason: Option<String>,
     /// The term of its claim.
@@ -114,6 +116,9 @@ impl State {
                 })
                 .collect(),
             node: facts.and_then(|facts| facts.node.clone()),
+            since: facts
+                .and_then(|facts| facts.claim.since)
+                .map(|since| since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
             reason: facts.and_then(|facts| facts.claim.reason.clone()),
             term: facts.and_then(|facts| facts.claim.term),
             previous: facts.and_then(|facts| facts.claim.previous.clone()),

@@ -7,6 +7,7 @@ use bellwether_core::name::ServiceName;
 use super::State;
 use crate::change::{Change, Note};
 use crate::facts::{AnnouncementFacts, Target};
+use crate::reason::EventReason;
 
 /// The most moves of one Service that wait to be told: an API server that is away meanwhile must not
 /// fill the memory.
@@ -68,7 +69,7 @@ fn told(address: IpAddr, now: &AnnouncementFacts) -> Option<Note> {
     Some(Note {
         action: "Announce",
         is_warning: false,
-        reason: "Moved".to_owned(),
+        reason: EventReason::Moved.as_str().to_owned(),
         message: format!("{address} has moved from {before} to {node}: {why}"),
     })
 }

@@ -1,13 +1,15 @@
 //! What would become of each Service if pools and advertisements were others: the same state decides,
 //! and its writes go nowhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use bellwether_core::allocator::Decision;
 use bellwether_core::moment::Moment;
-use bellwether_core::name::{NodeName, ServiceName};
+use bellwether_core::name::{NodeName, PoolName, ServiceName};
+use bellwether_crds::condition::{EXHAUSTED, HAS_STRAYS, OVERLAPPING, READY};
 use bellwether_daemon::call::CallError;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
@@ -27,6 +29,18 @@ pub struct Holding {
 
 /// What each Service has, or would have.
 pub type Holdings = BTreeMap<ServiceName, Holding>;
+
+/// What is wrong with pools and advertisements, or would be: of each object, as `Kind name`, a
+/// sentence for each condition that somebody should look at.
+pub type Findings = BTreeMap<String, BTreeSet<String>>;
+
+/// Conditions that somebody should look at, and the status of them that says so.
+const TO_LOOK_AT: [(&str, &str); 4] = [
+    (READY, "False"),
+    (OVERLAPPING, "True"),
+    (EXHAUSTED, "True"),
+    (HAS_STRAYS, "True"),
+];
 
 impl State {
     /// Decides until nothing is left to decide, as if every write went well, and says what each
@@ -49,6 +63,28 @@ impl State {
             holdings.insert(name.clone(), Holding { addresses, problem });
         }
         holdings
+    }
+
+    /// What is wrong with pools and advertisements, after [`State::foresee`].
+    pub fn findings(&mut self, wall: Timestamp) -> Findings {
+        let mut findings = Findings::new();
+        let pools: Vec<PoolName> = self.pools.keys().cloned().collect();
+        for name in pools {
+            let conditions = match self.pool_change(&name, wall) {
+                Some(Change::PoolStatus { status, .. }) => status.conditions,
+                _ => self
+                    .pools
+                    .get(&name)
+                    .map_or_else(Vec::new, |facts| facts.status.conditions.clone()),
+            };
+            findings.insert(format!("IPAddressPool {name}"), to_look_at(&conditions));
+        }
+        for (name, facts) in &self.advertisements {
+            let object = format!("L2Advertisement {name}");
+            findings.insert(object, to_look_at(&facts.status.conditions));
+        }
+        findings.retain(|_, sentences| !sentences.is_empty());
+        findings
     }
 
     /// Who announces an address: its owner as long as it may, otherwise the best candidate.
@@ -92,4 +128,14 @@ impl State {
             _ => Err(nothing()),
         }
     }
+}
+
+fn to_look_at(conditions: &[Condition]) -> BTreeSet<String> {
+    let bad = conditions.iter().filter(|condition| {
+        TO_LOOK_AT
+            .iter()
+            .any(|&(kind, status)| condition.type_ == kind && condition.status == status)
+    });
+    bad.map(|condition| format!("{}: {}", condition.reason, condition.message))
+        .collect()
 }

@@ -173,15 +173,18 @@ impl State {
         let decision = service
             .request(labels)
             .map(|request| self.allocator.request(&request, now));
+        self.tally
+            .replace(self.decisions.get(name), Some(&decision));
         self.decisions.insert(name.clone(), decision);
         self.mark_moved(name, before);
     }
 
     /// A Service needs no address any more.
     fn release(&mut self, name: &ServiceName, now: Moment) {
-        if self.decisions.remove(name).is_none() {
+        let Some(decided) = self.decisions.remove(name) else {
             return;
-        }
+        };
+        self.tally.replace(Some(&decided), None);
         let before = self.allocator.allocations(name).to_vec();
         self.allocator.release(name, now);
         self.mark_moved(name, before);
@@ -225,6 +228,7 @@ impl State {
     /// Everything that depends on the addresses of a Service, before and after.
     fn mark_moved(&mut self, name: &ServiceName, before: Vec<Allocation>) {
         let after = self.allocator.allocations(name).to_vec();
+        self.tally.moved(&before, &after);
         for allocation in before.into_iter().chain(after) {
             self.mark_announcement(allocation.address);
             if let Some(pool) = allocation.pool {

@@ -6,6 +6,7 @@ use crate::facts::ClaimFacts;
 fn claim(term: i64, previous: Option<&str>, reason: &str, takeover: Option<i64>) -> ClaimFacts {
     ClaimFacts {
         term: Some(term),
+        since: None,
         previous: previous.map(Into::into),
         reason: Some(reason.to_owned()),
         takeover,
