@@ -1,7 +1,7 @@
 //! The rules of allocation, by topic: each test reads as one.
 //!
-//! `metallb_row_N` and `metallb_issue_N` in a test's name: what is asserted here is what another
-//! load balancer was found to do wrong, by the number in its users' reports and in our notes.
+//! `weakness_4_N` and `complaint_3_N` in a test's name: what is asserted here is what another
+//! load balancer was found to do wrong (`docs/complaints.md`).
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on shall panic")]
 
