@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwether_core::allocator::{Allocation, Counters, Decision};
+use bellwether_core::allocator::{Allocation, Counters, Decision, Refusal};
 use bellwether_core::name::PoolName;
 use bellwether_core::range::IpFamily;
 
@@ -51,7 +51,7 @@ impl Tally {
 
 fn refusal(decided: &Result<Decision, Problem>) -> Option<&'static str> {
     match decided {
-        Ok(decision) => decision.refusal().map(|refusal| refusal.reason()),
+        Ok(decision) => decision.refusal().map(Refusal::reason),
         Err(problem) => Some(problem.reason()),
     }
 }

@@ -4,6 +4,14 @@ use serde_json::json;
 
 use super::*;
 
+/// A sentence, annotations, a spec, and the addresses that are asked for or why that cannot be told.
+type Row<'a> = (
+    &'a str,
+    serde_json::Value,
+    &'a serde_json::Value,
+    Result<&'a [&'a str], &'a str>,
+);
+
 /// A Service with these annotations and this spec.
 fn service(annotations: &serde_json::Value, spec: &serde_json::Value) -> ServiceFacts {
     let mut spec = spec.clone();
@@ -28,12 +36,7 @@ fn metallb_1_2_every_way_to_ask_for_addresses_is_understood_or_refused_with_a_re
         "ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "PreferDualStack" });
     let field = json!({ "loadBalancerIP": "192.0.2.9" });
     let nothing = json!({});
-    let rows: [(
-        &str,
-        serde_json::Value,
-        &serde_json::Value,
-        Result<&[&str], &str>,
-    ); 11] = [
+    let rows: [Row; 11] = [
         ("nothing is asked for", json!({}), &nothing, Ok(&[])),
         (
             "spec.loadBalancerIP is one address",
