@@ -1,5 +1,7 @@
 //! Which node announces: what operators ask for, what strangers do, and what is told of it.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on shall panic")]
+
 use std::net::{IpAddr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;

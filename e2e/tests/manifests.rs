@@ -1,6 +1,8 @@
 //! What users apply: base, overlays, `install.yaml` and chart are taken by a real API server, and hold
 //! the same objects.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on shall panic")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
