@@ -312,7 +312,9 @@ async fn a_real_api_server_takes_all_of_it() -> Result<()> {
     let _node = lab.wait_announcer(address, None, MOMENT).await?;
     let mut offered = BTreeSet::new();
     for (host, address) in [
+        // Either replica may lead.
         ("control-plane", "127.0.0.1:7470"),
+        ("control-plane", "127.0.0.1:7480"),
         ("node-a", "127.0.0.1:7472"),
         ("node-b", "127.0.0.1:7472"),
     ] {
