@@ -1,5 +1,7 @@
-//! What the ServiceAccounts of the product may do is what `docs/security.md` says, and a speaker's
+//! What the `ServiceAccounts` of the product may do is what `docs/security.md` says, and a speaker's
 //! token is good for its own node only.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on shall panic")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
