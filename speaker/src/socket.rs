@@ -148,7 +148,8 @@ impl PacketSocket {
         Ok(setsockopt(&self.socket, ReceiveTimestampns, &true)?)
     }
 
-    /// Has the network card let a group's frames through, for as long as the socket is open.
+    /// Has the network card let a group's frames through, for as long as the socket is open. Under
+    /// qemu there is no such option; links between namespaces let all frames through.
     pub fn join(&self, group: MacAddr) -> io::Result<()> {
         // SAFETY: it is a plain C structure for which all zeros are a valid value.
         let mut membership: libc::packet_mreq = unsafe { zeroed() };
@@ -156,21 +157,10 @@ impl PacketSocket {
         membership.mr_type = libc::PACKET_MR_MULTICAST.try_into().unwrap_or(0);
         membership.mr_alen = 6;
         membership.mr_address[..6].copy_from_slice(&group.0);
-        // SAFETY: `membership` is valid for reads of the length given beside it.
-        let result = unsafe {
-            libc::setsockopt(
-                self.socket.as_raw_fd(),
-                libc::SOL_PACKET,
-                libc::PACKET_ADD_MEMBERSHIP,
-                ptr::from_ref(&membership).cast(),
-                length_of::<libc::packet_mreq>(),
-            )
-        };
-        if result == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
+        if self.set_option(libc::PACKET_ADD_MEMBERSHIP, &membership)? == Setting::Unknown {
+            tracing::warn!(%group, "the kernel cannot be asked for the frames of a group");
         }
+        Ok(())
     }
 
     /// Sends a frame. Fails with `WouldBlock` if the link's queue is full.
@@ -197,28 +187,42 @@ impl PacketSocket {
     /// and the check of sender addresses do as well.
     fn ignore_outgoing(&self) -> io::Result<()> {
         let on: libc::c_int = 1;
-        // SAFETY: `on` is valid for reads of the length given beside it.
+        if self.set_option(libc::PACKET_IGNORE_OUTGOING, &on)? == Setting::Unknown {
+            tracing::warn!("the kernel shows the speaker its own frames");
+        }
+        Ok(())
+    }
+
+    /// Sets an option of packet(7), whose C type is `T`.
+    fn set_option<T>(&self, option: libc::c_int, value: &T) -> io::Result<Setting> {
+        // SAFETY: `value` is valid for reads of the length given beside it.
         let result = unsafe {
             libc::setsockopt(
                 self.socket.as_raw_fd(),
                 libc::SOL_PACKET,
-                libc::PACKET_IGNORE_OUTGOING,
-                ptr::from_ref(&on).cast(),
-                length_of::<libc::c_int>(),
+                option,
+                ptr::from_ref(value).cast(),
+                length_of::<T>(),
             )
         };
         if result == 0 {
-            return Ok(());
+            return Ok(Setting::Made);
         }
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
-            Some(libc::ENOPROTOOPT) => {
-                tracing::warn!("the kernel shows the speaker its own frames");
-                Ok(())
-            }
+            Some(libc::ENOPROTOOPT) => Ok(Setting::Unknown),
             _ => Err(error),
         }
     }
+}
+
+/// What has become of an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Setting {
+    /// It is in force.
+    Made,
+    /// The kernel, or what stands in for it, does not know it.
+    Unknown,
 }
 
 impl AsFd for PacketSocket {
