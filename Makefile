@@ -13,7 +13,11 @@ SIMULATE := target/release/bellwether-simulate
 # How many runs of the simulator; 100000 before a release.
 SEEDS ?= 600
 
-.PHONY: help build demo test test-full simulate fuzz lint fmt generate images images-check kind-load sizes test-arm64 release clean
+.PHONY: help build demo test test-full simulate fuzz lint fmt generate
+.PHONY: images images-check kind-load sizes test-arm64 release clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build both daemons and the lab
 	$(CARGO) build --workspace --bins
@@ -27,7 +31,8 @@ test: ## Run all tests: unit, properties, real frames, end to end in the lab
 	$(CARGO) test --workspace
 	$(MAKE) simulate
 
-test-full: build images ## A user's day on real kubelets, from images, manifests and chart; needs root
+test-full: build ## A user's day on real kubelets, from images, manifests and chart; needs root
+	images/build host
 	$(LAB) build
 	$(CARGO) test --package bellwether-e2e --features full-lab --test full -- --nocapture --test-threads=1
 
