@@ -36,8 +36,12 @@ impl Lateness {
         self.counts[bucket] += 1;
         self.total += 1;
         if self.total >= HALVING {
-            for count in &mut self.counts {
-                *count /= 2;
+            // What is odd goes to the bucket below: of late ones that lie far apart half remain too.
+            let mut odd = 0;
+            for count in self.counts.iter_mut().rev() {
+                let halved = *count + odd;
+                *count = halved / 2;
+                odd = halved % 2;
             }
             self.total = self.counts.iter().sum();
         }
@@ -85,5 +89,20 @@ mod tests {
             lateness.record(Duration::ZERO);
         }
         assert_eq!(lateness.percentile(), Duration::ZERO);
+    }
+
+    #[test]
+    fn r5_late_wake_ups_that_differ_are_remembered_when_old_ones_count_half() {
+        let mut lateness = Lateness::new();
+        let late = (0..20).map(|step| Duration::from_millis(100 + 8 * step));
+        late.for_each(|late| lateness.record(late));
+        while lateness.total + 1 < HALVING {
+            lateness.record(Duration::ZERO);
+        }
+        let before = lateness.percentile();
+        lateness.record(Duration::ZERO);
+        assert!(lateness.total < HALVING, "old ones count half");
+        let after = lateness.percentile();
+        assert!(after + STEP * 4 >= before, "{before:?}, then {after:?}");
     }
 }
