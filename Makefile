@@ -12,8 +12,10 @@ SECONDS ?= 60
 SIMULATE := target/release/bellwether-simulate
 # How many runs of the simulator; 100000 before a release.
 SEEDS ?= 600
+# How many hours nothing fails in `make calm`.
+HOURS ?= 24
 
-.PHONY: help build demo test test-full simulate fuzz lint fmt generate
+.PHONY: help build demo test test-full simulate calm fuzz lint fmt generate
 .PHONY: images images-check kind-load sizes test-arm64 release clean
 
 help: ## List the targets
@@ -40,6 +42,10 @@ simulate: ## Run the election in an invented network with faults (SEEDS=100000 f
 	$(CARGO) build --release --package bellwether-simulator
 	$(SIMULATE) --mutants --seeds 40
 	$(SIMULATE) --seeds $(SEEDS)
+
+calm: ## Run the election for HOURS=24 simulated hours without a fault: no address may move
+	$(CARGO) build --release --package bellwether-simulator
+	$(SIMULATE) --calm $(HOURS)
 
 fuzz: $(FUZZ) ## Feed each decoder with anything, SECONDS=60 each; the first time builds for minutes
 	for decoder in $(DECODERS); do \

@@ -51,10 +51,17 @@ struct Options {
     /// Print the whole run of --seed, not the smallest one that still fails
     #[arg(long, requires = "seed")]
     whole: bool,
+
+    /// Run so many hours in which nothing fails, and fail if an address moves
+    #[arg(long, value_name = "HOURS", conflicts_with_all = ["seed", "seeds", "first", "mutant", "mutants"])]
+    calm: Option<u32>,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(hours) = options.calm {
+        return stay_calm(hours);
+    }
     let mutation = match options.mutant.as_deref().map(parse_mutant).transpose() {
         Ok(mutation) => mutation,
         Err(message) => {
@@ -70,7 +77,34 @@ fn main() -> ExitCode {
     }
     match options.seed {
         Some(seed) => look_at(seed, mutation, options.whole),
-        None => run_many(options.first, options.seeds, mutation),
+        None => {
+            let broken = options.mutant.map(|name| format!(" --mutant {name}"));
+            let broken = broken.as_deref();
+            run_many(options.first, options.seeds, mutation, broken)
+        }
+    }
+}
+
+fn stay_calm(hours: u32) -> ExitCode {
+    let started = Instant::now();
+    let plan = Plan::calm(hours);
+    let outcome = run(&plan, None);
+    let (claims, violations) = (outcome.moves(), outcome.violations);
+    // Each address is claimed once, when the speakers start.
+    let moves = claims.saturating_sub(plan.addresses);
+    println!(
+        "{hours} simulated hours, {} nodes, {} addresses: {claims} claims, {moves} moves, in {:.1} s",
+        plan.nodes,
+        plan.addresses,
+        started.elapsed().as_secs_f64()
+    );
+    for violation in &violations {
+        println!("{}: {}", violation.rule, violation.message);
+    }
+    if claims == plan.addresses && violations.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
@@ -197,7 +231,8 @@ fn look_at(seed: u64, mutation: Option<Mutation>, whole: bool) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn run_many(first: u64, seeds: u64, mutation: Option<Mutation>) -> ExitCode {
+/// Runs many seeds; `broken` is the option that breaks the rule of `mutation`.
+fn run_many(first: u64, seeds: u64, mutation: Option<Mutation>, broken: Option<&str>) -> ExitCode {
     let started = Instant::now();
     let next = AtomicU64::new(first);
     let failed = AtomicBool::new(false);
@@ -227,7 +262,8 @@ fn run_many(first: u64, seeds: u64, mutation: Option<Mutation>) -> ExitCode {
                         failed.store(true, Ordering::Relaxed);
                         bar.suspend(|| {
                             println!("seed {seed}: {}: {}", violation.rule, violation.message);
-                            println!("  look at it: bellwether-simulate --seed {seed}");
+                            let broken = broken.unwrap_or_default();
+                            println!("  look at it: bellwether-simulate --seed {seed}{broken}");
                         });
                     }
                 }
@@ -235,11 +271,12 @@ fn run_many(first: u64, seeds: u64, mutation: Option<Mutation>) -> ExitCode {
         }
     });
     bar.finish_and_clear();
+    let seconds = started.elapsed().as_secs_f64();
+    let rate = f64::from(u32::try_from(seeds).unwrap_or(u32::MAX)) / seconds;
     let hours = simulated.load(Ordering::Relaxed) / 3_600_000;
     println!(
-        "{seeds} seeds, {hours} simulated hours, {} claims, in {:.1} s",
+        "{seeds} seeds, {hours} simulated hours, {} claims, in {seconds:.1} s: {rate:.1} seeds/s",
         moves.load(Ordering::Relaxed),
-        started.elapsed().as_secs_f64()
     );
     if failed.load(Ordering::Relaxed) {
         println!("There were violations.");

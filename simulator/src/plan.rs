@@ -174,6 +174,22 @@ impl Plan {
         plan
     }
 
+    /// So many hours in which nothing fails.
+    #[must_use]
+    pub fn calm(hours: u32) -> Self {
+        Self {
+            seed: 1,
+            nodes: 3,
+            addresses: 10,
+            gateway: true,
+            profile: Profile::DEFAULT,
+            loss: 0,
+            separate: false,
+            length: u64::from(hours) * 3_600_000,
+            faults: Vec::new(),
+        }
+    }
+
     /// A run in which the rule that `mutation` breaks matters: one kind of fault comes again and
     /// again, alone.
     #[must_use]
