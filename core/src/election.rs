@@ -389,7 +389,8 @@ impl Election {
     /// before: silence is what remains when all has been read (R5).
     pub fn on_deadline(&mut self, now: Moment) {
         self.turn(now);
-        self.membership.record_lateness(self.beat.lateness(now));
+        let late = self.beat.take_lateness(now);
+        self.membership.record_lateness(late);
         self.notice_silence();
         while let Some(&(due, address)) = self.timers.first()
             && due <= now

@@ -57,8 +57,9 @@ struct Speaker {
     paused: bool,
     answering: bool,
     started: Time,
-    late: bool,
     last_beacon: Time,
+    /// How long its last beacons allow it to be silent.
+    promises: [Time; 5],
     /// It was away too long, and must listen until then.
     listens_until: Time,
     claims: BTreeMap<usize, Claim>,
@@ -75,6 +76,13 @@ struct Address {
     terms: Vec<(usize, u64, Time, Time)>,
     /// Since when nobody announces it.
     silent_since: Option<Time>,
+}
+
+impl Speaker {
+    /// How long it may be silent in the eyes of a peer that has heard any one of its last beacons.
+    fn may_be_silent(&self) -> Time {
+        self.promises.into_iter().min().unwrap_or(0)
+    }
 }
 
 /// The state of the world as far as the invariants are about it.
@@ -202,10 +210,6 @@ impl<'a> Checker<'a> {
         match what {
             What::FaultBegan(fault) => {
                 self.active.push(*fault);
-                if let Fault::Late(node, _) = self.plan.faults[*fault].fault {
-                    // It says so, and others give it more time.
-                    self.speakers[node].late = true;
-                }
                 self.disturbed = self.now;
             }
             What::FaultEnded(fault) => {
@@ -216,6 +220,7 @@ impl<'a> Checker<'a> {
                 self.speakers[*node] = Speaker {
                     running: true,
                     started: self.now,
+                    promises: [self.limit; 5],
                     ..Speaker::default()
                 };
                 self.disturbed = self.now;
@@ -233,8 +238,8 @@ impl<'a> Checker<'a> {
                 self.renew_overlaps();
             }
             What::Resumed(node, away) => {
-                let listens = *away > self.limit * 8 / 10 + 2 * SLACK;
                 let speaker = &mut self.speakers[*node];
+                let listens = *away > speaker.may_be_silent() * 8 / 10 + 2 * SLACK;
                 speaker.paused = false;
                 if listens {
                     speaker.listens_until = self.now + 2 * self.interval;
@@ -246,7 +251,15 @@ impl<'a> Checker<'a> {
                 self.speakers[*node].answering = *answering;
                 self.renew_overlaps();
             }
-            What::Beacon(node) => self.speakers[*node].last_beacon = self.now,
+            What::Beacon { node, lateness } => {
+                let limit = self
+                    .limit
+                    .max((3 * self.interval + 4 * lateness).min(2 * SECOND));
+                let speaker = &mut self.speakers[*node];
+                speaker.last_beacon = self.now;
+                speaker.promises.rotate_right(1);
+                speaker.promises[0] = limit;
+            }
             What::Owned {
                 node,
                 address,
@@ -384,8 +397,7 @@ impl<'a> Checker<'a> {
                 "I4",
                 format!("node {node} {does} address {address} before it has listened"),
             );
-        } else if !speaker.late
-            && self.now > speaker.last_beacon + self.limit
+        } else if self.now > speaker.last_beacon + speaker.may_be_silent()
             && self.now > speaker.started + self.limit
         {
             let for_ms = (self.now - speaker.last_beacon) / MILLISECOND;

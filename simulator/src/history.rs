@@ -33,7 +33,12 @@ pub enum What {
     /// A speaker may answer, or may not (R6, R7).
     Answering(usize, bool),
     /// A speaker's beacon went out.
-    Beacon(usize),
+    Beacon {
+        /// The node.
+        node: usize,
+        /// How late it says that it is at times.
+        lateness: Time,
+    },
     /// A speaker owns an address.
     Owned {
         /// The node.

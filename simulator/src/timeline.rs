@@ -77,7 +77,7 @@ fn describe(plan: &Plan, what: &What) -> Option<String> {
             node,
         } => format!("host {host} believes that {node:?} has address {address}"),
         What::Alien(node) => format!("node {node} sends a frame for an alien address"),
-        What::Beacon(_) | What::Answered { .. } | What::Hearing(_) | What::Reaching(_) => {
+        What::Beacon { .. } | What::Answered { .. } | What::Hearing(_) | What::Reaching(_) => {
             return None;
         }
     })

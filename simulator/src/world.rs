@@ -702,7 +702,11 @@ impl<'a> World<'a> {
         let kind = if channel == Channel::Unicast {
             Kind::Datagram
         } else {
-            self.note(What::Beacon(from));
+            let lateness = beacon.pulse.lateness.as_nanos();
+            self.note(What::Beacon {
+                node: from,
+                lateness: Time::try_from(lateness).unwrap_or(Time::MAX),
+            });
             self.network.learned[from] = true;
             Kind::Beacon
         };

@@ -45,6 +45,8 @@ pub(super) struct Beat {
     sequence: u64,
     turn: u32,
     random: u64,
+    /// How late the latest of the beacons was that went out since that was asked for last.
+    late: Duration,
     /// The silence that the last beacons allow this node.
     promises: [Duration; 5],
 }
@@ -65,6 +67,7 @@ impl Beat {
             sequence: 0,
             turn: 0,
             random: config.session.0,
+            late: Duration::ZERO,
             promises: [limit; 5],
         }
     }
@@ -76,9 +79,10 @@ impl Beat {
             .map_or(self.due, |&extra| extra.min(self.due))
     }
 
-    /// How much later than planned the loop woke up for a regular beacon.
-    pub(super) fn lateness(&self, now: Moment) -> Duration {
-        now.since(self.due)
+    /// How much later than planned the loop woke up for a regular beacon, in this turn. What came
+    /// in is handed over first, so the beacon may have left already.
+    pub(super) fn take_lateness(&mut self, now: Moment) -> Duration {
+        std::mem::take(&mut self.late).max(now.since(self.due))
     }
 
     /// Something is to be said now, and repeated.
@@ -119,6 +123,7 @@ impl Beat {
         }
         self.last = Some(now);
         if regular {
+            self.late = self.late.max(now.since(self.due));
             self.turn = self.turn.wrapping_add(1);
             let interval = self.profile.interval.max(slowdown);
             // 90 to 100 % of it, so that speakers that started together do not stay together.

@@ -391,3 +391,20 @@ fn a_recording_changes_nothing() {
     assert_eq!(replayed, Err(Ignored::Replayed));
     assert!(world.owns());
 }
+
+#[test]
+fn r5_a_loop_that_was_late_says_so_though_a_beacon_came_in_meanwhile() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(2_000, Some(&[]));
+    for _ in 0..20 {
+        // The loop does not run; when it does, what came in is handed over first.
+        world.now += 120;
+        world.hear(&[]);
+        world.pass(300, Some(&[]));
+    }
+    let said = world.outputs.iter().rev().find_map(|output| match output {
+        Output::Beacon { beacon, .. } => Some(beacon.pulse.lateness),
+        _ => None,
+    });
+    assert!(said >= Some(Duration::from_millis(60)), "{said:?}");
+}
