@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use crate::error::{Error, Result};
 
+pub mod allocate;
 pub mod calm;
 pub mod failover;
 pub mod outage;
@@ -16,6 +17,8 @@ pub enum Bench {
     /// How long clients of an address are without it when something happens to the node that
     /// announces it
     Failover(failover::Options),
+    /// How long a Service waits for its address, and what that costs the API server
+    Allocate(allocate::Options),
     /// Whether anything moves while nothing is wrong
     Calm(calm::Options),
     /// Whether addresses follow their nodes while the API server and the controller are away, and how
@@ -31,6 +34,7 @@ impl Bench {
         let measure = async {
             match self {
                 Self::Failover(options) => failover::run(&options).await,
+                Self::Allocate(options) => allocate::run(&options).await,
                 Self::Calm(options) => calm::run(&options).await,
                 Self::Outage(options) => outage::run(&options).await,
                 Self::Sizes(options) => sizes::run(&options).await,

@@ -10,10 +10,10 @@ use k8s_openapi::api::core::v1::{Event, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
-use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Child;
 
+use crate::audit::{AuditLog, AuditedWrite};
 use crate::binaries;
 use crate::error::{Context, Error, Result};
 use crate::lab::{Lab, wait_for};
@@ -66,19 +66,6 @@ pub fn load_balancer(name: &str, annotations: &str, spec: &str) -> String {
          spec: {{type: LoadBalancer, selector: {{app: web}}, ports: [{{name: tcp, port: 80}}, \
          {{name: udp, protocol: UDP, port: 80}}]{rest}}}\n"
     )
-}
-
-/// A write to the API server, from its audit log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditedWrite {
-    /// Who wrote: the ServiceAccount's name.
-    pub by: String,
-    /// `create`, `update`, `patch` or `delete`.
-    pub verb: String,
-    /// The plural name of the kind, with the subresource.
-    pub resource: String,
-    /// The name of the object.
-    pub name: String,
 }
 
 /// A probe that runs on a host of the lab.
@@ -306,13 +293,9 @@ impl Lab {
 
     /// What the product has written since the lab came up, Leases apart, in order.
     pub fn product_writes(&self) -> Result<Vec<AuditedWrite>> {
-        let path = self.folder().audit_log();
-        let text =
-            std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
-        let lines = text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        Ok(lines.filter_map(|entry| product_write(&entry)).collect())
+        let mut log = AuditLog::of(self.folder());
+        log.read()?;
+        Ok(log.into_writes())
     }
 
     /// A pool.
@@ -337,29 +320,6 @@ impl Lab {
             .await
             .context(|| format!("cannot read Speaker {node}"))
     }
-}
-
-fn product_write(entry: &Value) -> Option<AuditedWrite> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let by = entry["user"]["username"]
-        .as_str()?
-        .strip_prefix("system:serviceaccount:bellwether-system:")?;
-    let verb = text(&entry["verb"]);
-    let object = &entry["objectRef"];
-    let mut resource = text(&object["resource"]);
-    if resource == "leases" || !["create", "update", "patch", "delete"].contains(&verb.as_str()) {
-        return None;
-    }
-    if let Some(part) = object["subresource"].as_str() {
-        resource = format!("{resource}/{part}");
-    }
-    let name = text(&object["name"]);
-    Some(AuditedWrite {
-        by: by.to_owned(),
-        verb,
-        resource,
-        name,
-    })
 }
 
 /// The addresses that a Service shows.

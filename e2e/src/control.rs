@@ -127,6 +127,13 @@ impl Folder {
         self.0.join("kubeconfig")
     }
 
+    /// The administrator's kubeconfig for programs within the lab, without the way through the
+    /// keeper.
+    #[must_use]
+    pub fn inner_kubeconfig(&self) -> PathBuf {
+        self.scratch().join("admin.kubeconfig")
+    }
+
     /// Where every program of the lab logs.
     #[must_use]
     pub fn logs(&self) -> PathBuf {

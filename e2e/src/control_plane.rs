@@ -173,6 +173,8 @@ impl ControlPlane {
             format!("--service-account-key-file={}", self.file("tokens.pub")),
             format!("--audit-policy-file={}", self.file("audit.yaml")),
             format!("--audit-log-path={}", folder.audit_log().display()),
+            // Whoever counts writes reads one file; the default is 100 MiB.
+            "--audit-log-maxsize=10000".to_owned(),
         ];
         if self.kubelets {
             let kubelet = |what: &str, file: &str| format!("--kubelet-{what}={}", self.file(file));

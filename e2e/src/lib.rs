@@ -16,12 +16,14 @@
 //!    in the full lab [`machine`] with [`cgroup`] and [`image`] instead of [`kubelet`];
 //! 5. [`fault`], [`impairment`]: what can be done to nodes, and to their frames;
 //! 6. [`cluster`]: what tests and the demo ask of a cluster, in their own words;
-//! 7. [`probe`], [`pod`], [`proxy`]: the traffic, and who answers it;
+//! 7. [`probe`], [`pod`], [`proxy`]: the traffic, and who answers it; [`audit`]: what the
+//!    product has written;
 //! 8. [`demo`]: the story that `make demo` tells; [`bench`]: what is measured.
 //!
 //! [`binaries`] finds or builds Kubernetes; [`control`] is what the handle and the supervisor say to
 //! each other.
 
+pub mod audit;
 pub mod bench;
 pub mod binaries;
 pub mod certificates;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bellwether_e2e::bench::{Bench, failover};
+use bellwether_e2e::bench::{Bench, allocate, failover};
 use bellwether_e2e::control::{Action, Folder, Status};
 use bellwether_e2e::error::{Context, Error, Result};
 use bellwether_e2e::fault::FaultCommand;
@@ -137,6 +137,8 @@ enum Verb {
     #[command(hide = true)]
     Observe { host: String, address: IpAddr },
     #[command(hide = true)]
+    MeasureAllocation { orders: String },
+    #[command(hide = true)]
     Fetch { address: SocketAddr, path: String },
 }
 
@@ -261,6 +263,9 @@ async fn run(verb: Verb) -> Result<ExitCode> {
         } => pod::serve(name.as_deref(), &addresses, &ports)?,
         Verb::Proxy { listen, routes } => proxy::serve(listen, routes).await?,
         Verb::Knock { target } => probe::knock(target)?,
+        Verb::MeasureAllocation { orders } => {
+            println!("{}", to_json(&allocate::measure(parse(&orders)?).await?)?);
+        }
         Verb::Fetch { address, path } => return fetch(address, &path),
     }
     Ok(ExitCode::SUCCESS)

@@ -228,7 +228,7 @@ impl Supervisor {
         control_plane: &ControlPlane,
         options: &LabOptions,
     ) -> Result<Vec<(Option<String>, String)>> {
-        let admin = self.folder.scratch().join("admin.kubeconfig");
+        let admin = self.folder.inner_kubeconfig();
         product::install(control_plane, &options.manifests, &admin).await?;
         let mut daemons = Vec::new();
         for number in 0..options.controllers {

@@ -194,7 +194,7 @@ impl Summary {
 }
 
 /// The least value that `percent` of 100 do not exceed; zero of none.
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
+pub(in crate::bench) fn percentile(sorted: &[f64], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted
         .get(rank.saturating_sub(1))

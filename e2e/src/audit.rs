@@ -1,0 +1,91 @@
+//! What the product has written, as the API server's audit log tells it.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
+use serde_json::Value;
+
+use crate::control::Folder;
+use crate::error::{Context, Result};
+
+/// A write to the API server, from its audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditedWrite {
+    /// Who wrote: the ServiceAccount's name.
+    pub by: String,
+    /// `create`, `update`, `patch` or `delete`.
+    pub verb: String,
+    /// The plural name of the kind, with the subresource.
+    pub resource: String,
+    /// The name of the object.
+    pub name: String,
+}
+
+/// The product's writes since the lab came up, Leases apart, in order.
+#[derive(Debug)]
+pub struct AuditLog {
+    folder: Folder,
+    /// How many bytes have been read.
+    position: u64,
+    writes: Vec<AuditedWrite>,
+}
+
+impl AuditLog {
+    /// That of a lab, of which nothing has been read yet.
+    #[must_use]
+    pub fn of(folder: &Folder) -> Self {
+        Self {
+            folder: folder.clone(),
+            position: 0,
+            writes: Vec::new(),
+        }
+    }
+
+    /// Reads what has come since the last time, and returns all writes.
+    pub fn read(&mut self) -> Result<&[AuditedWrite]> {
+        let path = self.folder.audit_log();
+        let failed = || format!("cannot read {}", path.display());
+        let mut file = File::open(&path).context(failed)?;
+        file.seek(SeekFrom::Start(self.position)).context(failed)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).context(failed)?;
+        // The last line may be half written.
+        let end = text.iter().rposition(|&byte| byte == b'\n');
+        text.truncate(end.map_or(0, |end| end + 1));
+        self.position += text.len() as u64;
+        let lines = text.split(|&byte| byte == b'\n');
+        let entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+        self.writes
+            .extend(entries.filter_map(|entry| product_write(&entry)));
+        Ok(&self.writes)
+    }
+
+    /// All writes that were read.
+    #[must_use]
+    pub fn into_writes(self) -> Vec<AuditedWrite> {
+        self.writes
+    }
+}
+
+fn product_write(entry: &Value) -> Option<AuditedWrite> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let by = entry["user"]["username"]
+        .as_str()?
+        .strip_prefix("system:serviceaccount:bellwether-system:")?;
+    let verb = text(&entry["verb"]);
+    let object = &entry["objectRef"];
+    let mut resource = text(&object["resource"]);
+    if resource == "leases" || !["create", "update", "patch", "delete"].contains(&verb.as_str()) {
+        return None;
+    }
+    if let Some(part) = object["subresource"].as_str() {
+        resource = format!("{resource}/{part}");
+    }
+    let name = text(&object["name"]);
+    Some(AuditedWrite {
+        by: by.to_owned(),
+        verb,
+        resource,
+        name,
+    })
+}
