@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::MissedTickBehavior;
 
 use super::json;
 use super::scene::{Props, Scene};
@@ -32,6 +33,10 @@ use strike::{Kind, Strike, Then};
 
 /// How long everything goes on before something happens.
 const BEFORE: Duration = Duration::from_millis(500);
+
+/// From the beginning of a run to that of the next at least: more than three moves of an address in
+/// 15 s are flapping, after which speakers take more time (R13).
+const PACE: Duration = Duration::from_secs(6);
 
 /// How long nothing may move after all is well again.
 const AFTER: Duration = Duration::from_secs(1);
@@ -86,8 +91,11 @@ pub async fn run(options: &Options) -> Result<()> {
     if options.output == Output::Table {
         bar.suspend(|| println!("{HEADER}"));
     }
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outcomes = Vec::new();
     for number in 1..=options.runs {
+        pace.tick().await;
         let outcome = once(&scene, options.fault, number, &bar)
             .await
             .map_err(|error| Error::Unexpected(format!("in run {number}: {error}")))?;
