@@ -12,13 +12,13 @@ use bellwether_crds::speaker::Speaker;
 use bellwether_daemon::call::{CallError, TIMEOUT, with_timeout};
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::change::{Change, Note, Written};
+use crate::change::{Change, Written};
+use crate::events::Events;
 use crate::facts::Version;
 
 /// The name under which the API server records what the controller writes.
@@ -28,21 +28,14 @@ pub const FIELD_MANAGER: &str = "bellwether-controller";
 #[derive(Clone)]
 pub struct Applier {
     client: Client,
-    recorder: Recorder,
+    events: Events,
 }
 
 impl Applier {
-    /// One that writes through `client`; `identity` is the replica, for events.
+    /// One that writes through `client`, and hands events over to `events`.
     #[must_use]
-    pub fn new(client: Client, identity: &str) -> Self {
-        let reporter = Reporter {
-            controller: FIELD_MANAGER.to_owned(),
-            instance: Some(identity.to_owned()),
-        };
-        Self {
-            recorder: Recorder::new(client.clone(), reporter),
-            client,
-        }
+    pub const fn new(client: Client, events: Events) -> Self {
+        Self { client, events }
     }
 
     /// Writes `change` and returns the object as it is now.
@@ -87,7 +80,7 @@ impl Applier {
                 let api: Api<Service> = Api::namespaced(self.client.clone(), &service.namespace);
                 let written = apply_status(&api, &service.name, patch).await?;
                 if let Some(note) = event {
-                    self.publish(note, &written.object_ref(&())).await;
+                    self.events.publish(note, written.object_ref(&()));
                 }
                 Ok(Written::Service(Box::new(written.into())))
             }
@@ -108,7 +101,7 @@ impl Applier {
                     ..ObjectReference::default()
                 };
                 for note in notes {
-                    self.publish(note, &reference).await;
+                    self.events.publish(note, reference.clone());
                 }
                 Ok(Written::Told)
             }
@@ -199,26 +192,6 @@ impl Applier {
         match with_timeout(TIMEOUT, api.delete(name, &params)).await {
             Ok(_) | Err(CallError::NotFound(_)) => Ok(Written::Deleted),
             Err(error) => Err(error),
-        }
-    }
-
-    /// An event that cannot be written is no reason to stop: the condition says the same.
-    async fn publish(&self, note: Note, service: &ObjectReference) {
-        let type_ = if note.is_warning {
-            EventType::Warning
-        } else {
-            EventType::Normal
-        };
-        let event = Event {
-            type_,
-            reason: note.reason,
-            note: Some(note.message),
-            action: note.action.to_owned(),
-            secondary: None,
-        };
-        let published = with_timeout(TIMEOUT, self.recorder.publish(&event, service)).await;
-        if let Err(error) = published {
-            tracing::warn!(%error, "an event could not be written");
         }
     }
 }

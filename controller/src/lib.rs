@@ -22,6 +22,7 @@
 pub mod apply;
 pub mod beacon_keys;
 pub mod change;
+pub mod events;
 pub mod explain;
 pub mod facts;
 pub mod leadership;

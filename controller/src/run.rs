@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::apply::Applier;
 use crate::beacon_keys;
 use crate::change::Written;
+use crate::events::Events;
 use crate::facts::Target;
 use crate::leadership;
 use crate::metrics::{Metrics, Write, kind};
@@ -107,7 +108,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let identity = options.identity.unwrap_or_else(default_identity);
     let contender = Contender::new(&identity, Timing::default(), clock.now());
     let session = Session {
-        applier: Applier::new(client.clone(), &identity),
+        applier: Applier::new(client.clone(), Events::start(client.clone(), &identity)),
         client: client.clone(),
         namespace: options.namespace.clone(),
         settings: Settings {

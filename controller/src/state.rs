@@ -128,6 +128,8 @@ pub struct State {
     usable_pools: BTreeMap<PoolName, Arc<Pool>>,
     advertisements: BTreeMap<AdvertisementName, AdvertisementFacts>,
     announcements: BTreeMap<IpAddr, AnnouncementFacts>,
+    /// The addresses whose Announcements are for a Service.
+    reserved: BTreeMap<ServiceName, BTreeSet<IpAddr>>,
     speakers: BTreeMap<NodeName, SpeakerFacts>,
     allocator: Allocator,
     /// What was decided last for each Service of ours.
@@ -162,6 +164,7 @@ impl State {
             usable_pools: BTreeMap::new(),
             advertisements: BTreeMap::new(),
             announcements: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             speakers: BTreeMap::new(),
             allocator: Allocator::new(seed),
             decisions: BTreeMap::new(),

@@ -12,7 +12,8 @@ type Server = Handle<http::Request<Body>, http::Response<Body>>;
 fn applier() -> (Applier, Server) {
     let (service, server) = pair();
     let client = Client::new(service, "default");
-    (Applier::new(client, "replica"), server)
+    let events = Events::start(client.clone(), "replica");
+    (Applier::new(client, events), server)
 }
 
 /// Takes the next request and answers it; returns its method, path with query, and body.

@@ -14,7 +14,7 @@ use bellwether_crds::l2advertisement::AdvertisementNode;
 use super::State;
 use crate::change::Change;
 use crate::facts::advertisement::Rules;
-use crate::facts::{AdvertisementFacts, SliceFacts, Target};
+use crate::facts::{AdvertisementFacts, AnnouncementFacts, SliceFacts, Target};
 use crate::reason::AnnouncedReason;
 
 impl State {
@@ -24,6 +24,22 @@ impl State {
         let users: Vec<ServiceName> = self.allocator.users(address).cloned().collect();
         for service in users {
             self.schedule.mark(Target::Service(service));
+        }
+    }
+
+    /// The Announcement of an address has changed, and was `old` before.
+    pub(super) fn note_reservation(&mut self, address: IpAddr, old: Option<&AnnouncementFacts>) {
+        for service in old.into_iter().flat_map(AnnouncementFacts::services) {
+            if let Some(addresses) = self.reserved.get_mut(&service) {
+                addresses.remove(&address);
+                if addresses.is_empty() {
+                    self.reserved.remove(&service);
+                }
+            }
+        }
+        let new = self.announcements.get(&address);
+        for service in new.into_iter().flat_map(AnnouncementFacts::services) {
+            self.reserved.entry(service).or_default().insert(address);
         }
     }
 

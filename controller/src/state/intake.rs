@@ -279,6 +279,7 @@ impl State {
             |new, known| new.version.is_before(&known.version),
         );
         for (address, old) in touched {
+            self.note_reservation(address, old.as_ref());
             self.mark_served(old.as_ref(), address);
             if self.contested.remove(&address) {
                 self.yield_to_creator(address, now);
@@ -349,6 +350,7 @@ impl State {
             (Written::Speaker(facts), _) => self.on_speakers(Event::Applied(facts)),
             (Written::Deleted, Target::Announcement(address)) => {
                 let old = self.announcements.remove(&address);
+                self.note_reservation(address, old.as_ref());
                 self.mark_served(old.as_ref(), address);
                 self.mark_announcement(address);
             }

@@ -80,11 +80,8 @@ impl State {
             .filter(|service| self.is_ours(service))?;
         let mut addresses: Vec<IpAddr> = service.ingress.clone();
         if addresses.is_empty() {
-            let reserved = self
-                .announcements
-                .values()
-                .filter(|facts| facts.is_for(name));
-            addresses = reserved.map(|facts| facts.spec.address).collect();
+            let reserved = self.reserved.get(name).into_iter().flatten();
+            addresses = reserved.copied().collect();
         }
         let allocation = |address: IpAddr| Allocation {
             address,
