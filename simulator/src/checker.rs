@@ -51,7 +51,6 @@ struct Claim {
 }
 
 #[derive(Clone, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Speaker {
     running: bool,
     paused: bool,

@@ -75,14 +75,11 @@ fn main() -> ExitCode {
     if options.mutants {
         return catch_all(options.first, options.seeds);
     }
-    match options.seed {
-        Some(seed) => look_at(seed, mutation, options.whole),
-        None => {
-            let broken = options.mutant.map(|name| format!(" --mutant {name}"));
-            let broken = broken.as_deref();
-            run_many(options.first, options.seeds, mutation, broken)
-        }
+    if let Some(seed) = options.seed {
+        return look_at(seed, mutation, options.whole);
     }
+    let broken = options.mutant.map(|name| format!(" --mutant {name}"));
+    run_many(options.first, options.seeds, mutation, broken.as_deref())
 }
 
 fn stay_calm(hours: u32) -> ExitCode {

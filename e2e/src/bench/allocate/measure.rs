@@ -230,13 +230,13 @@ impl Bench {
                 .await?;
         }
         self.settle().await?;
-        let writes = &self.audit.read()?[before..];
+        let audited = &self.audit.read()?[before..];
         let kinds = BTreeSet::from(["services", "services/status", "announcements"]);
         let counts = |write: &AuditedWrite| {
             kinds.contains(write.resource.as_str()) || write.resource == "announcements/status"
         };
         let per_service = |is_such: &dyn Fn(&AuditedWrite) -> bool| {
-            let found = writes.iter().filter(|write| is_such(write)).count();
+            let found = audited.iter().filter(|write| is_such(write)).count();
             f64::from(u32::try_from(found).unwrap_or(u32::MAX)) / f64::from(count)
         };
         Ok([
