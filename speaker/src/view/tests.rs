@@ -241,7 +241,11 @@ fn a_node_that_is_not_on_the_network_of_the_address_is_no_candidate_if_another_i
         ..speaker(name, true)
     };
     view.speaker(&Event::Applied(on("a", "198.51.100.0/24")));
-    assert!(view.assignments().is_none(), "no node is on it");
+    // No node is on it; the others have not said which links they have.
+    assert_eq!(candidates_now(&mut view), Some(vec!["a".to_owned()]));
+    view.speaker(&Event::Applied(on("c", "198.51.100.0/24")));
+    let both = ["a", "c"].map(str::to_owned).to_vec();
+    assert_eq!(candidates_now(&mut view), Some(both));
     view.speaker(&Event::Applied(on("b", "192.0.2.0/24")));
     assert_eq!(candidates_now(&mut view), Some(vec!["b".to_owned()]));
 }
