@@ -35,3 +35,6 @@ pub const CONFLICT: &str = "Conflict";
 
 /// On a Speaker: an `L2Advertisement` names links for its node that the node does not have.
 pub const INTERFACES_MISSING: &str = "InterfacesMissing";
+
+/// On a Speaker: the kernel of its node answers ARP for an address that Bellwether announces.
+pub const KERNEL_ANSWERS: &str = "KernelAnswers";

@@ -73,7 +73,8 @@ pub struct SpeakerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 
-    /// `Ready`, and `InterfacesMissing` while an L2Advertisement names links that are not there.
+    /// `Ready`; `InterfacesMissing` while an L2Advertisement names links that are not there; and
+    /// `KernelAnswers` while the node's kernel answers ARP for an address that Bellwether announces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::contacts::Contacts;
 use crate::facts::{AdvertisementFacts, AnnouncementFacts, SpeakerFacts};
 use crate::l2::{Inbox, Paths, Report};
+use crate::links::KernelAnswers;
 use crate::metrics::Metrics;
 use crate::reporter::{self, Now, Reporter, Target, Written};
 use crate::view::View;
@@ -147,6 +148,7 @@ impl Desk {
         mut inputs: mpsc::Receiver<Input>,
         mut reports: mpsc::Receiver<Report>,
         mut links: watch::Receiver<Option<Links>>,
+        mut answers: watch::Receiver<KernelAnswers>,
         l2: JoinHandle<std::io::Result<()>>,
         shutdown: CancellationToken,
     ) -> Result<(), DeskError> {
@@ -180,6 +182,10 @@ impl Desk {
                     None => return Err(why(l2)),
                 },
                 Ok(()) = links.changed() => self.take_links(&mut links),
+                Ok(()) = answers.changed() => {
+                    let answers = answers.borrow_and_update().clone();
+                    self.tell(reporter::Input::KernelAnswers(answers));
+                }
                 Some(written) = self.writers.join_next() => self.take_written(written),
                 Some(input) = inputs.recv() => {
                     self.take(input);

@@ -17,14 +17,19 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{RouteMessage, RouteProtocol, RouteScope, RouteType};
 use rtnetlink::sys::{AsyncSocket, SocketAddr};
 use rtnetlink::{Handle, MulticastGroup, RouteMessageBuilder};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
+mod answers;
 mod kernel;
 pub mod table;
 
+pub use answers::KernelAnswers;
+
+use answers::{Holders, arp_ignore};
 use table::{Dump, LinkTable};
 
 /// How often all is read anew.
@@ -62,16 +67,19 @@ enum LinksError {
 type Events = UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
 
 /// Calls `publish` with the links that can carry announcements, now and whenever they change, until
-/// `shutdown`.
+/// `shutdown`; what the kernel answers ARP for goes to `answers`.
 pub async fn follow(
     excluded: RegexSet,
     metrics: Metrics,
     mut publish: impl FnMut(Links),
+    answers: watch::Sender<KernelAnswers>,
     shutdown: CancellationToken,
 ) {
     let mut follower = Follower {
         table: LinkTable::new(excluded),
+        holders: Holders::default(),
         published: None,
+        answers,
         metrics,
     };
     loop {
@@ -90,7 +98,9 @@ pub async fn follow(
 
 struct Follower {
     table: LinkTable,
+    holders: Holders,
     published: Option<Links>,
+    answers: watch::Sender<KernelAnswers>,
     metrics: Metrics,
 }
 
@@ -116,8 +126,9 @@ impl Follower {
         let _read_io = AbortOnDrop(tokio::spawn(connection));
         loop {
             let dump = timeout(READ_TIMEOUT, read(&handle));
-            self.table
-                .replace(dump.await.map_err(|_| LinksError::TimedOut)??);
+            let dump = dump.await.map_err(|_| LinksError::TimedOut)??;
+            self.holders.replace(&dump);
+            self.table.replace(dump);
             self.publish(publish);
             self.follow_events(&mut events, publish).await?;
         }
@@ -164,12 +175,15 @@ impl Follower {
         let Some(change) = kernel::change(message) else {
             return false;
         };
-        self.table.apply(change)
+        let held = self.holders.apply(&change);
+        self.table.apply(change) || held
     }
 
-    /// Publishes the links if they are not as they were published last.
+    /// Publishes what the kernel answers for, and the links if they are not as they were published
+    /// last. Returns whether those were published.
     fn publish(&mut self, publish: &mut impl FnMut(Links)) -> bool {
         let links = self.table.links();
+        self.publish_answers(&links);
         if self.published.as_ref() == Some(&links) {
             return false;
         }
@@ -178,6 +192,16 @@ impl Follower {
         self.published = Some(links.clone());
         publish(links);
         true
+    }
+
+    fn publish_answers(&self, links: &Links) {
+        let name = |index| self.table.name(index);
+        let new = KernelAnswers::new(&self.holders, links, name, arp_ignore);
+        self.answers.send_if_modified(|answers| {
+            let differs = *answers != new;
+            *answers = new;
+            differs
+        });
     }
 }
 

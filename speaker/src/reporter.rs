@@ -94,6 +94,10 @@ impl Reporter {
                 self.links_known = true;
                 self.compare_all();
             }
+            Input::KernelAnswers(answers) => {
+                self.surroundings.answers = answers;
+                self.stale.insert(Target::Speaker);
+            }
             Input::Named(named) => {
                 self.surroundings.named = named;
                 self.stale.insert(Target::Speaker);
@@ -229,7 +233,9 @@ impl Reporter {
     }
 
     fn forget(&mut self, address: IpAddr) {
-        self.records.remove(&address);
+        if self.records.remove(&address).is_some() {
+            self.look_at_holder(address);
+        }
         self.claims.forget_release(address);
         self.claims.forget_stranger(address);
     }
@@ -248,9 +254,18 @@ impl Reporter {
             recorded,
             ours: concerns_us.then_some((facts.status, facts.resource_version)),
         };
-        self.records.insert(address, record);
+        if self.records.insert(address, record).is_none() {
+            self.look_at_holder(address);
+        }
         self.stale.insert(Target::Announcement(address));
         self.look_for_release(address, now);
+    }
+
+    /// If a link holds an address that is new or gone, the Speaker may have to say something else.
+    fn look_at_holder(&mut self, address: IpAddr) {
+        if self.surroundings.answers.holder(address).is_some() {
+            self.stale.insert(Target::Speaker);
+        }
     }
 
     /// If a status names this node though it does not own the address, that ends in a while.
@@ -313,7 +328,16 @@ impl Reporter {
         match target {
             Target::Speaker => {
                 let old = self.speaker.as_ref().filter(|_| self.links_known)?;
-                let new = status::speaker(&self.node, &self.surroundings, self.stopping, old, now);
+                let announced = self.records.keys().copied();
+                let answered = self.surroundings.answered(&self.node, announced);
+                let new = status::speaker(
+                    &self.node,
+                    &self.surroundings,
+                    answered,
+                    self.stopping,
+                    old,
+                    now,
+                );
                 (new != *old).then_some(Write::Speaker(new))
             }
             Target::Announcement(address) => {

@@ -11,6 +11,8 @@
 //!       +-----------------------------------------------------------------+
 //! ```
 //!
+//! The links task also tells the desk for which addresses the kernel answers ARP by itself.
+//!
 //! The keys task follows the Secret with the keys of beacons.
 //!
 //! The L2 thread and the links task run from the start, the rest once the API server answers. When
@@ -46,7 +48,7 @@ use crate::desk::{Desk, DeskError, Input};
 use crate::facts::{AdvertisementFacts, AnnouncementFacts, SpeakerFacts};
 use crate::keys::{self, BeaconKeys};
 use crate::l2::{self, Inbox};
-use crate::links;
+use crate::links::{self, KernelAnswers};
 use crate::metrics::Metrics;
 use crate::options::RunOptions;
 use crate::privileges::Privileges;
@@ -136,6 +138,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let tasks = CancellationToken::new();
     let _end_tasks = tasks.clone().drop_guard();
     let (links_sender, links) = watch::channel(None);
+    let (answers_sender, answers) = watch::channel(KernelAnswers::default());
     let sources = status::Sources {
         inbox: inbox.clone(),
         snapshots,
@@ -150,7 +153,13 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
             links_sender.send_replace(Some(links));
         }
     };
-    let following = links::follow(excluded, metrics.clone(), publish, tasks.clone());
+    let following = links::follow(
+        excluded,
+        metrics.clone(),
+        publish,
+        answers_sender,
+        tasks.clone(),
+    );
     tokio::spawn(following);
 
     let client = match connect(&options.client, &shutdown).await {
@@ -194,7 +203,8 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         metrics,
         checks,
     );
-    desk.work(inputs, reports, links, l2, shutdown).await?;
+    desk.work(inputs, reports, links, answers, l2, shutdown)
+        .await?;
     Ok(())
 }
 

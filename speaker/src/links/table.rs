@@ -171,6 +171,12 @@ impl LinkTable {
             .is_some_and(|link| self.excluded.is_match(link.name.as_str()))
     }
 
+    /// The name of a link.
+    #[must_use]
+    pub fn name(&self, index: LinkIndex) -> Option<LinkName> {
+        self.links.get(&index).map(|link| link.name.clone())
+    }
+
     /// The links that can carry announcements.
     #[must_use]
     pub fn links(&self) -> Links {

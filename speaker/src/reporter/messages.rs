@@ -14,6 +14,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::facts::{AnnouncementFacts, SpeakerFacts};
 use crate::l2::Report;
+use crate::links::KernelAnswers;
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +68,8 @@ pub enum Input {
     Report(Report),
     /// By the kernel: these are the links now.
     Links(Links),
+    /// By the kernel: this it answers ARP for.
+    KernelAnswers(KernelAnswers),
     /// By the watch of advertisements: the links of this node that they name, with their names.
     Named(BTreeMap<LinkName, BTreeSet<AdvertisementName>>),
     /// By the watch of Announcements.

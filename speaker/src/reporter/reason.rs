@@ -54,6 +54,8 @@ bellwether_core::reasons! {
         Stopping,
         /// An `L2Advertisement` names links that the node does not have.
         InterfaceNotFound,
+        /// An address to announce is on a link of the node for which the kernel answers ARP.
+        AddressOnOtherLink,
     }
 }
 

@@ -10,7 +10,8 @@ use bellwether_core::name::{AdvertisementName, LinkName, NodeName};
 use bellwether_core::placement::Interfaces;
 use bellwether_crds::announcement::{AnnouncedInterface, AnnouncementStatus};
 use bellwether_crds::condition::{
-    ANNOUNCED, BEACON_PATH_DEGRADED, CONFLICT, INTERFACES_MISSING, LINK_UNPROVEN, READY,
+    ANNOUNCED, BEACON_PATH_DEGRADED, CONFLICT, INTERFACES_MISSING, KERNEL_ANSWERS, LINK_UNPROVEN,
+    READY,
 };
 use bellwether_crds::speaker::{SpeakerLink, SpeakerStatus};
 use bellwether_daemon::VERSION;
@@ -20,6 +21,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::claims::Claim;
 use super::reason::{AnnouncementReason, PathReason, SpeakerReason};
 use crate::l2::Paths;
+use crate::links::KernelAnswers;
 
 /// What the node is like.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +34,8 @@ pub(super) struct Surroundings {
     pub paths: Option<Paths>,
     /// The links that advertisements name, with their names.
     pub named: BTreeMap<LinkName, BTreeSet<AdvertisementName>>,
+    /// What the kernel answers ARP for.
+    pub answers: KernelAnswers,
     /// The node's addresses as its operator gives them; if there are none, those of the links count.
     pub given: Vec<IpAddr>,
 }
@@ -93,6 +97,32 @@ impl Surroundings {
         );
         let reason = SpeakerReason::InterfaceNotFound.as_str();
         (!missing.is_empty()).then(|| condition(INTERFACES_MISSING, true, reason, text))
+    }
+
+    /// The condition that says for which of the `announced` addresses the kernel answers ARP, if for
+    /// any. One stands for all: when kube-proxy holds them, it holds every one.
+    pub fn answered(
+        &self,
+        node: &NodeName,
+        announced: impl Iterator<Item = IpAddr>,
+    ) -> Option<Condition> {
+        let mut answered =
+            announced.filter_map(|address| Some((address, self.answers.holder(address)?)));
+        let (address, holder) = answered.next()?;
+        let more = match answered.count() {
+            0 => String::new(),
+            count => format!(" (and for {count} more)"),
+        };
+        let on: Vec<&str> = self.answers.on.iter().map(LinkName::as_str).collect();
+        let text = format!(
+            "{node} has {address} on its link {holder}, and its kernel answers ARP for \
+             it{more} on {}, whoever announces it, because the sysctl arp_ignore is 0: set \
+             strictARP: true in the configuration of kube-proxy, or \
+             net.ipv4.conf.all.arp_ignore=1 on the node",
+            on.join(", ")
+        );
+        let reason = SpeakerReason::AddressOnOtherLink.as_str();
+        Some(condition(KERNEL_ANSWERS, true, reason, text))
     }
 
     /// Why `address` cannot be announced on `link`, if it cannot.
@@ -248,10 +278,11 @@ pub(super) fn names_stranger(status: &AnnouncementStatus, mac: MacAddr) -> bool 
         .any(|condition| condition.type_ == CONFLICT && condition.message == said.message)
 }
 
-/// The status of the node's Speaker.
+/// The status of the node's Speaker, with what [`Surroundings::answered`] says.
 pub(super) fn speaker(
     node: &NodeName,
     surroundings: &Surroundings,
+    answered: Option<Condition>,
     stopping: bool,
     old: &SpeakerStatus,
     now: Timestamp,
@@ -288,6 +319,7 @@ pub(super) fn speaker(
         conditions: std::iter::once(ready)
             .chain(surroundings.paths.iter().flat_map(path_conditions))
             .chain(surroundings.missing(node))
+            .chain(answered)
             .collect(),
     };
     keep_times(&mut status.conditions, &old.conditions, now);

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::l2::Paths;
+use crate::links::KernelAnswers;
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
 const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 11));
@@ -808,4 +809,49 @@ fn links_that_are_named_and_missing_are_said_until_they_are_there() {
     world.pass(Duration::from_secs(5));
     let status = world.speaker.clone().expect("a Speaker");
     assert_eq!(status.conditions.len(), 1);
+}
+
+#[test]
+fn addresses_that_the_kernel_answers_for_are_said_while_they_are_announced() {
+    let mut world = World::at_rest();
+    let said = |world: &World| {
+        let status = world.speaker.clone().expect("a Speaker");
+        status
+            .conditions
+            .into_iter()
+            .find(|condition| condition.type_ == "KernelAnswers")
+    };
+    let answers = |held: &[&str]| {
+        let held = held.iter().map(|address| {
+            let address = address.parse().expect("an address");
+            (address, "kube-ipvs0".into())
+        });
+        Input::KernelAnswers(KernelAnswers {
+            on: ["eth0".into()].into(),
+            held: held.collect(),
+        })
+    };
+    world.tell(answers(&["10.96.0.1"]));
+    assert_eq!(world.pass(Duration::from_secs(5)), 0, "a cluster IP");
+    assert_eq!(said(&world), None);
+
+    let held = ADDRESS.to_string();
+    world.tell(answers(&["10.96.0.1", &held]));
+    assert_eq!(world.pass(Duration::from_secs(5)), 1);
+    let condition = said(&world).expect("the condition");
+    assert_eq!(condition.reason, "AddressOnOtherLink");
+    assert_eq!(
+        condition.message,
+        format!(
+            "a has {ADDRESS} on its link kube-ipvs0, and its kernel answers ARP for it on eth0, \
+             whoever announces it, because the sysctl arp_ignore is 0: set strictARP: true in the \
+             configuration of kube-proxy, or net.ipv4.conf.all.arp_ignore=1 on the node"
+        )
+    );
+    assert_eq!(world.pass(Duration::from_hours(1)), 0);
+
+    let deleted = Event::Deleted(key(ADDRESS));
+    world.tell(Input::Announcement(deleted));
+    world.pass(Duration::from_secs(5));
+    assert_eq!(said(&world), None, "it is announced no more");
 }

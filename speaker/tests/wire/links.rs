@@ -1,5 +1,7 @@
 //! Which links the speaker uses, and how it keeps up with the kernel.
 
+use std::net::Ipv4Addr;
+
 use crate::lan::*;
 use crate::namespace::{Namespace, with_privileges};
 use crate::speaker::Speaker;
@@ -89,5 +91,42 @@ fn a_link_without_ipv6_announces_ipv4_and_makes_up_for_it() {
         eventually("the group is joined at last", || {
             speaker.metrics.groups.get() == 1
         });
+    });
+}
+
+/// kube-proxy in IPVS mode puts addresses on `kube-ipvs0`, which is down. The kernel answers for them
+/// all the same, unless it is told not to.
+#[test]
+fn what_the_kernel_answers_for_is_noticed() {
+    with_privileges(|| {
+        let lan = Lan::new();
+        let mut speaker = Speaker::announcing(&lan.node, "192.0.2.10");
+        lan.tap.next(announcement);
+        lan.node
+            .ip("link add kube-ipvs0 type veth peer name ipvs-end");
+        lan.node.ip("addr add 192.0.2.77/32 dev kube-ipvs0");
+        let held = Ipv4Addr::new(192, 0, 2, 77);
+        let mut holder = |address| {
+            let answers = speaker.answers.borrow_and_update().clone();
+            answers.held.get(&address).map(ToString::to_string)
+        };
+        eventually("it is noticed", || {
+            holder(held).as_deref() == Some("kube-ipvs0")
+        });
+        let own = Ipv4Addr::new(192, 0, 2, 5);
+        assert_eq!(holder(own), None, "an address of eth0 itself");
+        let answered = || {
+            lan.tap.clear();
+            lan.tap.say(&request(CLIENT_MAC, CLIENT_IP, held));
+            lan.tap.say(&request(CLIENT_MAC, CLIENT_IP, own));
+            let (_, (_, arp)) = lan.tap.next(reply);
+            arp.sender_ip == held
+        };
+        assert!(answered(), "by the kernel");
+
+        lan.node.set("net/ipv4/conf/all/arp_ignore", "1");
+        assert!(!answered(), "what kube-proxy sets with strictARP: true");
+        lan.node.ip("addr add 192.0.2.78/32 dev kube-ipvs0");
+        eventually("it is noticed too", || holder(held).is_none());
     });
 }

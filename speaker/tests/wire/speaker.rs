@@ -15,7 +15,7 @@ use bellwether_core::placement::{Candidate, Interfaces};
 use bellwether_daemon::health::Health;
 use bellwether_speaker::assignments::Assignments;
 use bellwether_speaker::l2::{self, Inbox, Report};
-use bellwether_speaker::links;
+use bellwether_speaker::links::{self, KernelAnswers};
 use bellwether_speaker::metrics::Metrics;
 use regex::RegexSet;
 use tokio::sync::{mpsc, watch};
@@ -36,6 +36,8 @@ pub struct Speaker {
     pub gate: Arc<Mutex<()>>,
     /// What it reports.
     pub reports: mpsc::Receiver<Report>,
+    /// What the kernel of its host answers ARP for.
+    pub answers: watch::Receiver<KernelAnswers>,
     /// What it counts.
     pub metrics: Metrics,
 }
@@ -59,6 +61,7 @@ impl Speaker {
             reports: sender,
         };
         let shutdown = CancellationToken::new();
+        let (answers_sender, answers) = watch::channel(KernelAnswers::default());
         let gate = Arc::new(Mutex::new(()));
         let (inbox, l2) = host.run(|| l2::spawn(config)).expect("the L2 thread");
         inbox.set_keyring(keyring());
@@ -76,7 +79,13 @@ impl Speaker {
                         let _open = gate.lock().expect("no panic");
                         inbox.set_links(links);
                     };
-                    runtime.block_on(links::follow(none, metrics, publish, shutdown));
+                    runtime.block_on(links::follow(
+                        none,
+                        metrics,
+                        publish,
+                        answers_sender,
+                        shutdown,
+                    ));
                 });
             })
         };
@@ -88,6 +97,7 @@ impl Speaker {
             threads: vec![follow, l2],
             gate,
             reports,
+            answers,
             metrics,
         }
     }
