@@ -67,7 +67,7 @@ pub struct Checks {
     pub listed: Check,
     /// The kernel has told of the links.
     pub links: Check,
-    /// The sockets of all links are open.
+    /// The sockets of all links are open, as the L2 thread has said.
     pub sockets: Check,
 }
 
@@ -269,7 +269,6 @@ impl Desk {
         if !self.links_known {
             self.links_known = true;
             self.checks.links.set_ok();
-            self.checks.sockets.set_ok();
         }
         self.tell(reporter::Input::Links(links));
     }

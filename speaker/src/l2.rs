@@ -262,7 +262,7 @@ impl L2 {
             frame: Vec::with_capacity(LONGEST_FRAME),
             node: config.node,
             announcer: Announcer::new(config.announcer),
-            links: Arc::default(),
+            links: shared.links.load_full(),
             assignments: Arc::default(),
             sockets: Sockets::new(),
             memberships: Memberships::default(),

@@ -53,8 +53,8 @@ pub(super) struct Reports {
     dropped: Counter,
     /// A report was dropped that matters beyond its moment.
     behind: bool,
-    /// The links that are closed, as reported last.
-    closed: BTreeMap<LinkName, String>,
+    /// The links that are closed, as reported last; none before they were tried.
+    closed: Option<BTreeMap<LinkName, String>>,
     /// What was wrong with the ways of beacons when they were looked at last, and as reported last.
     paths: [Option<Paths>; 2],
     foreign_claims: HashMap<IpAddr, Moment>,
@@ -66,7 +66,7 @@ impl Reports {
             channel,
             dropped,
             behind: false,
-            closed: BTreeMap::new(),
+            closed: None,
             paths: [None, None],
             foreign_claims: HashMap::new(),
         }
@@ -81,10 +81,11 @@ impl Reports {
         self.send(Report::Release { address, reason });
     }
 
-    /// Reports that `closed` are the links that are closed, unless they were already.
+    /// Reports that `closed` are the links that are closed, unless they were already. The first
+    /// report comes even if none is: it says that all could be opened.
     pub(super) fn closed(&mut self, closed: BTreeMap<LinkName, String>) {
-        if closed != self.closed {
-            self.closed.clone_from(&closed);
+        if self.closed.as_ref() != Some(&closed) {
+            self.closed = Some(closed.clone());
             self.send(Report::Closed(closed));
         }
     }
@@ -120,7 +121,8 @@ impl Reports {
         {
             room.send(Report::All {
                 owned: owned(),
-                closed: self.closed.clone(),
+                // Nothing is owned, and so nothing dropped, before links are known and tried.
+                closed: self.closed.clone().unwrap_or_default(),
                 paths: self.paths[1].clone(),
             });
             self.behind = false;
@@ -217,6 +219,9 @@ mod tests {
         let (sender, mut receiver) = mpsc::channel(8);
         let mut reports = Reports::new(sender, Counter::default());
         let closed = BTreeMap::from([("eth0".into(), "no".to_owned())]);
+        reports.closed(BTreeMap::new());
+        let none = Report::Closed(BTreeMap::new());
+        assert_eq!(receiver.try_recv(), Ok(none), "all have been opened");
         reports.closed(BTreeMap::new());
         reports.closed(closed.clone());
         reports.closed(closed.clone());
