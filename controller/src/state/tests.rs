@@ -3,6 +3,7 @@
 //! Each test lets the state write until it is quiet, and looks at what the server holds then.
 
 mod endpoints;
+mod faults;
 mod moves;
 mod nodes;
 mod pools;

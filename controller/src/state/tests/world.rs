@@ -1,7 +1,7 @@
 //! One controller at an API server that keeps facts, and what happens to both.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,6 +37,8 @@ pub(super) struct World {
     pub(super) events: Vec<String>,
     /// So many of the next writes are refused, because the object has changed.
     pub(super) conflict_next: usize,
+    /// What comes of the next writes: an error, and whether the write took effect all the same.
+    pub(super) failures: VecDeque<(CallError, bool)>,
 }
 
 fn key(name: &ServiceName) -> Key {
@@ -63,6 +65,7 @@ impl World {
             now: Moment::ORIGIN,
             events: Vec::new(),
             conflict_next: 0,
+            failures: VecDeque::new(),
         };
         world.list_everything();
         world
@@ -356,6 +359,13 @@ impl World {
         let result = if self.conflict_next > 0 {
             self.conflict_next -= 1;
             Err(CallError::Conflict("as wished".to_owned()))
+        } else if let Some((error, takes_effect)) = self.failures.pop_front() {
+            if takes_effect {
+                // The answer is what gets lost.
+                let mut server = self.server.borrow_mut();
+                let _lost = server.write(&target, change, &mut self.events);
+            }
+            Err(error)
         } else {
             self.server
                 .borrow_mut()
