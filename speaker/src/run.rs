@@ -44,7 +44,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::{Desk, DeskError, Input};
+use crate::desk::{Checks, Desk, DeskError, Input};
 use crate::facts::{AdvertisementFacts, AnnouncementFacts, SpeakerFacts};
 use crate::keys::{self, BeaconKeys};
 use crate::l2::{self, Inbox};
@@ -115,11 +115,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let watches = WatchMetrics::register(&mut registry);
     let metrics = Metrics::register(&mut registry);
     let reachable = health.readiness("api-server", "not reached yet");
-    let checks = crate::desk::Checks {
-        listed: health.readiness("lists", "nothing is listed yet"),
-        links: health.readiness("links", "the node's links are not known yet"),
-        sockets: health.readiness("sockets", "no socket is open yet"),
-    };
+    let checks = checks(&health);
     let heartbeat = health.liveness("l2", L2_ALIVE);
     let endpoints = Endpoints {
         health: options.health_address,
@@ -206,6 +202,15 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     desk.work(inputs, reports, links, answers, l2, shutdown)
         .await?;
     Ok(())
+}
+
+/// What has to be known before the speaker is ready.
+fn checks(health: &Health) -> Checks {
+    Checks {
+        listed: health.readiness("lists", "nothing is listed yet"),
+        links: health.readiness("links", "the node's links are not known yet"),
+        sockets: health.readiness("sockets", "no socket is open yet"),
+    }
 }
 
 /// The L2 thread, and what others need of it.
