@@ -6,8 +6,6 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
-
 use crate::cluster::{MOMENT, node_of};
 use crate::error::{Context, Error, Result};
 use crate::fault::Fault;
@@ -46,16 +44,9 @@ spec:
   - {name: echo, protocol: UDP, port: 80}
 ";
 
-/// The options of the demo's lab.
-#[derive(Parser)]
-struct Defaults {
-    #[command(flatten)]
-    options: LabOptions,
-}
-
 /// Tells the story. Ctrl-C ends it, and leaves nothing.
 pub async fn run(keep: bool) -> Result<()> {
-    let Defaults { options } = Defaults::parse_from(["demo", "--name=demo"]);
+    let options = LabOptions::named("demo".to_owned());
     let executable = std::env::current_exe().context(|| "cannot find myself".to_owned())?;
     let result = tokio::select! {
         result = tell(&options, &executable, keep) => result,

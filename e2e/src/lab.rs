@@ -72,6 +72,20 @@ pub struct LabOptions {
     pub binaries: PathBuf,
 }
 
+impl LabOptions {
+    /// What the command line gives when it says nothing but the name.
+    #[must_use]
+    pub fn named(name: String) -> Self {
+        #[derive(clap::Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            options: LabOptions,
+        }
+        let Defaults { options } = clap::Parser::parse_from(["lab"]);
+        Self { name, ..options }
+    }
+}
+
 /// The timers of the speakers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "camelCase")]
@@ -214,15 +228,9 @@ impl Lab {
     /// Brings up a lab of its own for a test; it goes down with the handle. `executable` is what
     /// cargo calls `CARGO_BIN_EXE_bellwether-lab`; `adjust` changes what is not as usual.
     pub async fn for_test(executable: &str, adjust: impl FnOnce(&mut LabOptions)) -> Result<Self> {
-        #[derive(clap::Parser)]
-        struct Defaults {
-            #[command(flatten)]
-            options: LabOptions,
-        }
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let Defaults { mut options } = clap::Parser::parse_from(["lab"]);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        options.name = format!("test-{}-{number}", std::process::id());
+        let mut options = LabOptions::named(format!("test-{}-{number}", std::process::id()));
         let executable = Path::new(executable);
         if std::env::var_os("BELLWETHER_BIN").is_none()
             && let Some(folder) = executable.parent()

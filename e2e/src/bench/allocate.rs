@@ -8,7 +8,7 @@
 
 use std::process::Stdio;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 mod measure;
@@ -107,13 +107,7 @@ pub async fn run(options: &Options) -> Result<()> {
 }
 
 async fn in_lab(options: &Options) -> Result<Figures> {
-    #[derive(Parser)]
-    struct Defaults {
-        #[command(flatten)]
-        options: LabOptions,
-    }
-    let Defaults { options: mut lab } = Defaults::parse_from(["bench"]);
-    lab.name = format!("bench-{}", std::process::id());
+    let mut lab = LabOptions::named(format!("bench-{}", std::process::id()));
     lab.nodes = 1;
     lab.controllers = 1;
     let executable = std::env::current_exe().context(|| "cannot find myself".to_owned())?;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use bellwether_core::mac::MacAddr;
 use bellwether_core::moment::Moment;
 use bellwether_speaker::clock;
-use clap::Parser;
 
 use super::failover::observer::Observer;
 use super::failover::sightings::{self, Sighting};
@@ -56,13 +55,7 @@ pub struct Scene {
 impl Scene {
     /// Brings it up; `say` hears of each step.
     pub async fn set(props: Props, say: impl Fn(String)) -> Result<Self> {
-        #[derive(Parser)]
-        struct Defaults {
-            #[command(flatten)]
-            options: LabOptions,
-        }
-        let Defaults { options: mut lab } = Defaults::parse_from(["bench"]);
-        lab.name = format!("bench-{}", std::process::id());
+        let mut lab = LabOptions::named(format!("bench-{}", std::process::id()));
         lab.nodes = props.nodes;
         lab.profile = props.profile;
         let executable = std::env::current_exe().context(|| "cannot find myself".to_owned())?;

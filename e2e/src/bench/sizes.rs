@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::Args;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -48,13 +48,7 @@ struct Size {
 
 /// Measures it in a lab of its own.
 pub async fn run(options: &Options) -> Result<()> {
-    #[derive(Parser)]
-    struct Defaults {
-        #[command(flatten)]
-        options: LabOptions,
-    }
-    let Defaults { options: mut lab } = Defaults::parse_from(["sizes"]);
-    lab.name = format!("sizes-{}", std::process::id());
+    let mut lab = LabOptions::named(format!("sizes-{}", std::process::id()));
     lab.kubelet = true;
     if let Some(images) = &options.images {
         images.clone_into(&mut lab.images);
