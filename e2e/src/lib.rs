@@ -16,7 +16,7 @@
 //!    in the full lab [`machine`] with [`cgroup`] and [`image`] instead of [`kubelet`];
 //! 5. [`fault`], [`impairment`]: what can be done to nodes, and to their frames;
 //! 6. [`cluster`]: what tests and the demo ask of a cluster, in their own words;
-//! 7. [`probe`], [`pod`], [`proxy`]: the traffic, and who answers it; [`audit`]: what the
+//! 7. [`probe`], [`pod`], [`proxy`], [`backend`]: the traffic, and who answers it; [`audit`]: what the
 //!    product has written;
 //! 8. [`demo`]: the story that `make demo` tells; [`bench`]: what is measured.
 //!
@@ -24,6 +24,7 @@
 //! each other.
 
 pub mod audit;
+pub mod backend;
 pub mod bench;
 pub mod binaries;
 pub mod certificates;

@@ -9,12 +9,11 @@ use std::time::Duration;
 use bellwether_core::election::trace::{Decision, Replay};
 use bellwether_crds::announcement::{Announcement, MOVE_TO, name_of};
 use bellwether_crds::condition::CONFLICT;
-use bellwether_e2e::cluster::{LAN_POOL, MOMENT, WEB, load_balancer};
+use bellwether_e2e::cluster::{LAN_POOL, MOMENT, load_balancer};
 use bellwether_e2e::control::Action;
 use bellwether_e2e::error::{Context, Error};
 use bellwether_e2e::fault::Fault;
 use bellwether_e2e::lab::wait_for;
-use bellwether_e2e::probe::Report;
 use bellwether_e2e::{Lab, Result};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Api;
@@ -103,12 +102,6 @@ async fn wait_conflict(lab: &Lab, address: IpAddr, mac: &str) -> Result<()> {
     .await
 }
 
-/// Here a pod answers, which the nodes reach by routes and connection tracking of their own. That the
-/// speakers lose nothing shows where the server is no pod: `bench failover --fault exclude`.
-fn assert_moved_smoothly(report: &Report) {
-    assert!(report.lost <= 10 && report.outage_ms < 20.0, "{report:?}");
-}
-
 async fn move_to(lab: &Lab, address: IpAddr, node: &str) -> Result<()> {
     let (name, wish) = (name_of(address), format!("{MOVE_TO}={node}"));
     let words = ["annotate", "--overwrite", "announcement", &name, &wish];
@@ -119,10 +112,8 @@ async fn move_to(lab: &Lab, address: IpAddr, node: &str) -> Result<()> {
 async fn an_operator_moves_an_address_without_a_gap_and_all_of_it_can_be_replayed() -> Result<()> {
     let lab = Lab::for_test(LAB, |_| {}).await?;
     lab.apply(LAN_POOL).await?;
-    lab.apply(WEB).await?;
     let traces = NODES.map(|node| Trace::start(&lab, node));
-    lab.apply(&load_balancer("web", "", "ipFamilies: [IPv4]"))
-        .await?;
+    lab.serve_beside("web", false).await?;
     let address = lab.wait_addresses("web", 1).await?[0];
     let target = SocketAddr::new(address, 80);
     lab.wait_traffic(target).await?;
@@ -143,7 +134,7 @@ async fn an_operator_moves_an_address_without_a_gap_and_all_of_it_can_be_replaye
     assert_eq!(status.previous_node.as_deref(), Some(first.as_str()));
     assert_eq!(status.reason.as_deref(), Some("HandedOver"));
     assert_eq!(status.takeover_milliseconds, Some(0));
-    assert_moved_smoothly(&probe.stop().await?);
+    assert_eq!(probe.stop().await?.lost, 0);
     wait_for("an event that tells of the move", MOMENT, async || {
         let events = lab.events("web").await.map_err(|error| error.to_string())?;
         let told = |(reason, note): &(String, String)| {
@@ -171,9 +162,7 @@ async fn an_operator_moves_an_address_without_a_gap_and_all_of_it_can_be_replaye
 async fn a_target_that_is_gone_gets_nothing_and_who_returns_takes_nothing() -> Result<()> {
     let lab = Lab::for_test(LAB, |_| {}).await?;
     lab.apply(LAN_POOL).await?;
-    lab.apply(WEB).await?;
-    lab.apply(&load_balancer("web", "", "ipFamilies: [IPv4]"))
-        .await?;
+    lab.serve_beside("web", false).await?;
     let address = lab.wait_addresses("web", 1).await?[0];
     let target = SocketAddr::new(address, 80);
     lab.wait_traffic(target).await?;
@@ -190,7 +179,7 @@ async fn a_target_that_is_gone_gets_nothing_and_who_returns_takes_nothing() -> R
         lab.wait_announcer(address, Some(&first), MOMENT).await?,
         other
     );
-    assert_moved_smoothly(&probe.stop().await?);
+    assert_eq!(probe.stop().await?.lost, 0);
 
     // A wish that stands would bring it back.
     let (name, no_wish) = (name_of(address), format!("{MOVE_TO}-"));
@@ -215,7 +204,7 @@ async fn a_target_that_is_gone_gets_nothing_and_who_returns_takes_nothing() -> R
     }
     // Before asking anew, which makes the client forget the address for a moment.
     let report = probe.stop().await?;
-    assert!(report.lost <= 20, "{report:?}");
+    assert_eq!(report.lost, 0, "{report:?}");
     assert_eq!(lab.announcer(address).await?.as_deref(), Some(&*first));
     let mac = lab.topology().host(&first)?.mac();
     assert_eq!(lab.who_has(address).await?, Some(mac));

@@ -4,7 +4,6 @@
 //! measured is the address alone. An observer asks again and again who has the address.
 
 use std::net::{IpAddr, SocketAddr};
-use std::process::Stdio;
 use std::time::Duration;
 
 use bellwether_core::mac::MacAddr;
@@ -23,9 +22,6 @@ const STEADY: Duration = Duration::from_millis(500);
 
 /// How long a takeover, or a return to health, may take before the benchmark gives up.
 const LIMIT: Duration = Duration::from_mins(1);
-
-/// The port of the server behind the Service.
-const BACKEND: u16 = 9000;
 
 /// The Service.
 pub const SERVICE: &str = "bench";
@@ -66,22 +62,8 @@ impl Scene {
         let nodes = nodes.map(|host| host.name.clone()).collect();
 
         say("waiting for the address".to_owned());
-        let server = hosts.host("gateway")?;
-        let backend = if props.ipv6 {
-            IpAddr::from(server.ipv6())
-        } else {
-            server.ipv4().into()
-        };
-        lab.command("gateway", &executable)
-            .args(["pod", "--name=server", "--address", &backend.to_string()])
-            .arg(format!("--port={BACKEND}"))
-            .stdin(Stdio::null())
-            // The lab ends it.
-            .kill_on_drop(false)
-            .spawn()
-            .context(|| "cannot start the server".to_owned())?;
         lab.apply(LAN_POOL).await?;
-        lab.apply(&service(backend)).await?;
+        lab.serve_beside(SERVICE, props.ipv6).await?;
         let address = lab.wait_addresses(SERVICE, 1).await?[0];
         lab.wait_traffic(SocketAddr::new(address, 80)).await?;
         Ok(Self {
@@ -179,32 +161,4 @@ impl Watch<'_> {
         let seen = self.traffic.stop().await?;
         Ok((seen, self.scene.observer.since(self.begin)))
     }
-}
-
-/// A Service whose only endpoint is at `backend`, which is no pod.
-fn service(backend: IpAddr) -> String {
-    let family = if backend.is_ipv4() { "IPv4" } else { "IPv6" };
-    format!(
-        "apiVersion: v1
-kind: Service
-metadata: {{name: {SERVICE}}}
-spec:
-  type: LoadBalancer
-  ipFamilies: [{family}]
-  ipFamilyPolicy: SingleStack
-  ports:
-  - {{name: tcp, port: 80, targetPort: {BACKEND}}}
-  - {{name: udp, port: 80, targetPort: {BACKEND}, protocol: UDP}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: {SERVICE}-server, labels: {{kubernetes.io/service-name: {SERVICE}}}}}
-addressType: {family}
-ports:
-- {{name: tcp, port: {BACKEND}}}
-- {{name: udp, port: {BACKEND}, protocol: UDP}}
-endpoints:
-- {{addresses: ['{backend}'], conditions: {{ready: true}}}}
-"
-    )
 }
