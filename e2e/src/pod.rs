@@ -9,7 +9,13 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::thread;
 
+use socket2::SockRef;
+
 use crate::error::{Context, Result};
+
+/// Octets of datagrams that wait to be read. A node that could not resolve an address for a while
+/// sends hundreds at once when it can, and the probes among them shall not be lost here.
+const ROOM: usize = 2 << 20;
 
 /// Serves `name` on every address and port, over TCP and UDP, until the process is killed.
 ///
@@ -35,6 +41,9 @@ pub fn serve(name: Option<&str>, addresses: &[IpAddr], ports: &[u16]) -> Result<
     }) {
         let bind = || format!("cannot listen on {socket}");
         let udp = UdpSocket::bind(socket).context(bind)?;
+        SockRef::from(&udp)
+            .set_recv_buffer_size(ROOM)
+            .context(bind)?;
         let tcp = TcpListener::bind(socket).context(bind)?;
         let (for_udp, for_tcp) = (name.clone(), name.clone());
         threads.push(thread::spawn(move || serve_udp(&for_udp, &udp)));

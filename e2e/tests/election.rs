@@ -134,7 +134,8 @@ async fn an_operator_moves_an_address_without_a_gap_and_all_of_it_can_be_replaye
     assert_eq!(status.previous_node.as_deref(), Some(first.as_str()));
     assert_eq!(status.reason.as_deref(), Some("HandedOver"));
     assert_eq!(status.takeover_milliseconds, Some(0));
-    assert_eq!(probe.stop().await?.lost, 0);
+    let report = probe.stop().await?;
+    assert_eq!(report.lost, 0, "{report:?}");
     wait_for("an event that tells of the move", MOMENT, async || {
         let events = lab.events("web").await.map_err(|error| error.to_string())?;
         let told = |(reason, note): &(String, String)| {
@@ -179,7 +180,8 @@ async fn a_target_that_is_gone_gets_nothing_and_who_returns_takes_nothing() -> R
         lab.wait_announcer(address, Some(&first), MOMENT).await?,
         other
     );
-    assert_eq!(probe.stop().await?.lost, 0);
+    let report = probe.stop().await?;
+    assert_eq!(report.lost, 0, "{report:?}");
 
     // A wish that stands would bring it back.
     let (name, no_wish) = (name_of(address), format!("{MOVE_TO}-"));
