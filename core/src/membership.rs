@@ -10,6 +10,7 @@
 //! - that a beacon is no recording: [`Membership::receive`]
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,8 @@ pub(crate) struct Membership {
     me: NodeName,
     session: Session,
     peers: BTreeMap<NodeName, Peer>,
+    /// In whose books an address is: few of fifty, so nobody has to look into all of them.
+    claimants: BTreeMap<IpAddr, Vec<NodeName>>,
     /// Starts of known peers that have not shown yet that they are no recordings.
     newcomers: BTreeMap<Session, (Channel, Moment)>,
     #[serde(with = "crate::election::trace::pairs")]
@@ -93,6 +96,7 @@ impl Membership {
             me,
             session,
             peers: BTreeMap::new(),
+            claimants: BTreeMap::new(),
             newcomers: BTreeMap::new(),
             hearing: BTreeMap::new(),
             lateness: Lateness::new(),
@@ -153,6 +157,45 @@ impl Membership {
     /// start that takes the place of a known one has to name this process's own session, which no
     /// recording from before it can.
     pub(crate) fn receive(
+        &mut self,
+        channel: Channel,
+        beacon: &Beacon,
+        at: Moment,
+        changes: &mut Changes,
+    ) -> Result<Received, Ignored> {
+        let received = self.take_in(channel, beacon, at, changes);
+        self.note_claimant(&beacon.sender, &changes.addresses);
+        received
+    }
+
+    /// Those in whose books `address` is, by name.
+    pub(crate) fn claimants(&self, address: IpAddr) -> impl Iterator<Item = (&NodeName, &Peer)> {
+        let names = self.claimants.get(&address).into_iter().flatten();
+        names.filter_map(|node| self.peers.get_key_value(node))
+    }
+
+    /// The claims of `node` of these addresses have changed.
+    fn note_claimant(&mut self, node: &NodeName, addresses: &[IpAddr]) {
+        let Some(peer) = self.peers.get(node) else {
+            return;
+        };
+        for &address in addresses {
+            let claims = peer.book.get(address).is_some();
+            let names = self.claimants.entry(address).or_default();
+            match names.binary_search(node) {
+                Ok(at) if !claims => {
+                    names.remove(at);
+                }
+                Err(at) if claims => names.insert(at, node.clone()),
+                _ => {}
+            }
+            if names.is_empty() {
+                self.claimants.remove(&address);
+            }
+        }
+    }
+
+    fn take_in(
         &mut self,
         channel: Channel,
         beacon: &Beacon,

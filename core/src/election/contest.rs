@@ -176,7 +176,7 @@ impl Election {
     /// What is claimed of `address`, as far as that matters on `channels`.
     pub(super) fn claims(&self, address: IpAddr, channels: &[Channel]) -> Claims {
         let mut claims = Claims::default();
-        for (node, peer) in self.membership.peers() {
+        for (node, peer) in self.membership.claimants(address) {
             let Some(entry) = peer.book.get(address) else {
                 continue;
             };
