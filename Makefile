@@ -15,7 +15,7 @@ SEEDS ?= 600
 # How many hours nothing fails in `make calm`.
 HOURS ?= 24
 
-.PHONY: help build demo test test-full simulate calm fuzz lint fmt generate
+.PHONY: help build demo test test-full simulate calm crowd fuzz lint fmt generate
 .PHONY: images images-check kind-load sizes test-arm64 release clean
 
 help: ## List the targets
@@ -46,6 +46,9 @@ simulate: ## Run the election in an invented network with faults (SEEDS=100000 f
 calm: ## Run the election for HOURS=24 simulated hours without a fault: no address may move
 	$(CARGO) build --release --package bellwether-simulator
 	$(SIMULATE) --calm $(HOURS)
+
+crowd: ## Run 50 speakers with 10,000 addresses: what beacons cost, how long a third takes to move
+	$(CARGO) bench --package bellwether-simulator --bench crowd
 
 fuzz: $(FUZZ) ## Feed each decoder with anything, SECONDS=60 each; the first time builds for minutes
 	for decoder in $(DECODERS); do \

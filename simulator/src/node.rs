@@ -92,6 +92,7 @@ impl Node {
         session: u64,
         profile: Profile,
         links: Links,
+        announcing: announcer::Config,
         mutation: Option<Mutation>,
         now: Moment,
     ) -> Self {
@@ -107,11 +108,7 @@ impl Node {
         };
         let mut node = Self {
             election,
-            announcer: Announcer::new(announcer::Config {
-                // Often enough that a run sees that it heals what was lost.
-                refresh: std::time::Duration::from_secs(3),
-                ..announcer::Config::default()
-            }),
+            announcer: Announcer::new(announcing),
             links: Links::default(),
             inbox: VecDeque::new(),
             effects: Vec::new(),

@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
+use std::time::Duration;
 
+use bellwether_core::announcer;
 use bellwether_core::election::{Assignment, Input, Output, Recorded, Term};
 use bellwether_core::frame::arp::{Arp, Operation};
 use bellwether_core::frame::beacon::Beacon;
@@ -432,6 +434,11 @@ impl<'a> World<'a> {
             session,
             self.plan.profile,
             links,
+            announcer::Config {
+                // Often enough that a run sees that it heals what was lost.
+                refresh: Duration::from_secs(3),
+                ..announcer::Config::default()
+            },
             self.mutation,
             now,
         );
