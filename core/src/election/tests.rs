@@ -6,6 +6,7 @@ use crate::frame::beacon::{Digest, Entry, Flags, Heard, Part, Pulse, Standing};
 use crate::link::Link;
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
+const GATEWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const LINK: LinkIndex = LinkIndex(1);
 const A: Channel = Channel::Link(LINK);
 const ME: Session = Session(1);
@@ -34,6 +35,12 @@ impl World {
             sequence: 0,
             outputs: Vec::new(),
         };
+        world.link(BTreeSet::new());
+        world.assign(candidates);
+        world
+    }
+
+    fn link(&mut self, gateways: BTreeSet<IpAddr>) {
         let link = Link {
             name: "eth0".into(),
             mac: MacAddr([2, 0, 0, 0, 0, 1]),
@@ -42,12 +49,10 @@ impl World {
             networks: "192.0.2.0/24".parse().into_iter().collect(),
             link_local: None,
             router: false,
-            gateways: BTreeSet::new(),
+            gateways,
             ports: BTreeSet::new(),
         };
-        world.tell(Input::Links([(LINK, link)].into_iter().collect()));
-        world.assign(candidates);
-        world
+        self.tell(Input::Links([(LINK, link)].into_iter().collect()));
     }
 
     fn assign(&mut self, candidates: &[&str]) {
@@ -95,6 +100,24 @@ impl World {
             }
             self.election.on_deadline(Moment::from_millis(self.now));
             self.collect();
+        }
+    }
+
+    /// Time passes without another speaker, on a link with a gateway that `answers` or does not.
+    fn pass_alone(&mut self, milliseconds: u64, answers: bool) {
+        for _ in 0..milliseconds {
+            let before = self.outputs.len();
+            self.pass(1, None);
+            let is_asked = self.outputs[before..].iter().any(
+                |output| matches!(output, Output::Probe { address, .. } if *address == GATEWAY),
+            );
+            if answers && is_asked {
+                self.tell(Input::Seen {
+                    link: LINK,
+                    address: GATEWAY,
+                    mac: MacAddr([2, 0, 0, 0, 0, 9]),
+                });
+            }
         }
     }
 
@@ -212,6 +235,26 @@ fn r9_an_owner_that_answers_for_its_address_is_not_down() {
         });
     }
     assert_eq!(world.decisions(), Vec::<String>::new());
+}
+
+#[test]
+fn r12_who_is_alone_with_a_gateway_keeps_what_it_owns_while_the_gateway_answers() {
+    let mut world = World::new(&["a", "b"]);
+    world.link(BTreeSet::from([GATEWAY]));
+    // Alone from the start, and alone after another speaker has gone for good.
+    for peer in [None, Some(2000)] {
+        if let Some(there_for) = peer {
+            world.pass(there_for, Some(&[]));
+        }
+        world.pass_alone(60_000, true);
+        assert!(world.owns());
+        let decisions = world.decisions();
+        let released = decisions.iter().any(|said| said.starts_with("release"));
+        assert!(!released, "{decisions:?}");
+    }
+    // It is asked now and then: the first answer that fails to come is noticed at the next question.
+    world.pass_alone(10_000 + 500, false);
+    assert!(world.decisions().contains(&"release Deaf".to_owned()));
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(crate) struct Hearing {
     /// The last beacon of a speaker.
     peer: Option<Moment>,
     asked: Option<Moment>,
+    /// Since when stations are asked and nothing at all has arrived.
+    unanswered: Option<Moment>,
     /// When a proof was needed last that frames arrive.
     needed: Option<Moment>,
     pub(crate) deaf: bool,
@@ -47,6 +49,7 @@ impl Hearing {
             station: None,
             peer: None,
             asked: None,
+            unanswered: None,
             needed: None,
             deaf: false,
             sent: None,
@@ -63,6 +66,7 @@ impl Hearing {
             self.clear_since = self.clear_since.max(at);
         }
         self.last = Some(self.last.map_or(at, |last| last.max(at)));
+        self.unanswered = None;
         let was_deaf = std::mem::replace(&mut self.deaf, false);
         if was_deaf {
             self.clear_since = now;
@@ -92,6 +96,7 @@ impl Hearing {
     pub(crate) fn start_over(&mut self, now: Moment) {
         self.clear_since = now;
         self.last = self.last.map(|_| now);
+        self.unanswered = None;
     }
 
     /// Since when nothing has been missed.
@@ -123,10 +128,18 @@ impl Hearing {
     }
 
     /// R12: notices that nothing arrives any more, or never has. Says whether that is new.
+    ///
+    /// A station speaks when it is asked: its silence means something only then. Who is alone with a
+    /// gateway hears nothing most of the time.
     pub(crate) fn notice_deafness(&mut self, now: Moment, limit: Duration) -> bool {
         let most = tenths(limit, DEAF);
+        let is_ignored = self
+            .unanswered
+            .is_some_and(|since| now.since(since) > tenths(limit, DEAF - SUSPECT));
         let deaf = match self.silence(now) {
-            Some(silence) => silence > most && self.has_witness(now),
+            Some(silence) => {
+                silence > most && self.has_witness(now) && (is_ignored || !self.has_station(now))
+            }
             None => now.since(self.clear_since) > most,
         };
         let news = deaf && !self.deaf;
@@ -142,7 +155,7 @@ impl Hearing {
         };
         let recent = |moment: Option<Moment>| moment.is_some_and(|m| now.since(m) <= URGENT);
         let routine = asked + STATION_CHECK;
-        if !recent(self.peer) && !recent(self.needed) {
+        if !recent(self.peer) && !recent(self.needed) && self.unanswered.is_none() {
             return routine;
         }
         let last = self.last.unwrap_or(self.clear_since);
@@ -151,8 +164,9 @@ impl Hearing {
     }
 
     /// The stations are asked.
-    pub(crate) const fn asked(&mut self, now: Moment) {
+    pub(crate) fn asked(&mut self, now: Moment) {
         self.asked = Some(now);
+        self.unanswered.get_or_insert(now);
     }
 
     /// A beacon of this node has gone out. After a pause in which others may have taken its place
