@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use bellwether_core::name::ServiceName;
-use bellwether_crds::annotation::REALLOCATE;
+use bellwether_crds::annotation::{REALLOCATE, REALLOCATED};
 use bellwether_crds::announcement::{Announcement, AnnouncementSpec, name_of};
 use bellwether_crds::l2advertisement::L2Advertisement;
 use bellwether_crds::pool::IPAddressPool;
@@ -63,6 +63,7 @@ impl Applier {
                 version,
                 ingress,
                 conditions,
+                moved,
                 event,
             } => {
                 let mut status = json!({ "conditions": conditions });
@@ -73,9 +74,12 @@ impl Applier {
                         .collect();
                     status["loadBalancer"] = json!({ "ingress": entries });
                 }
+                let mut metadata = precondition(&version);
+                if moved {
+                    metadata["annotations"] = json!({ REALLOCATE: REALLOCATED });
+                }
                 let patch = json!({
-                    "apiVersion": "v1", "kind": "Service",
-                    "metadata": precondition(&version), "status": status,
+                    "apiVersion": "v1", "kind": "Service", "metadata": metadata, "status": status,
                 });
                 let api: Api<Service> = Api::namespaced(self.client.clone(), &service.namespace);
                 let written = apply_status(&api, &service.name, patch).await?;

@@ -44,6 +44,9 @@ pub enum Change {
         ingress: Option<Vec<IpAddr>>,
         /// Our conditions; those of ours that are not here are removed.
         conditions: Vec<Condition>,
+        /// Whether the Service has been moved as its annotation asked, so that the annotation says so
+        /// from then on.
+        moved: bool,
         /// What to tell whoever describes the Service.
         event: Option<Note>,
     },

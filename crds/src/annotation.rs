@@ -79,6 +79,10 @@ pub struct Contradiction {
 /// Asks the controller to move the Service to another address; the controller removes it when done.
 pub const REALLOCATE: &str = "bellwether.dev/reallocate";
 
+/// The value of [`REALLOCATE`] that the controller writes together with the new addresses, so that the
+/// Service is not moved again if the controller ends before it has removed the annotation.
+pub const REALLOCATED: &str = "done";
+
 #[cfg(test)]
 mod tests {
     use super::*;

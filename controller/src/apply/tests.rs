@@ -108,6 +108,7 @@ async fn address_and_conditions_of_a_service_are_one_write() {
         version: version(),
         ingress: Some(vec![[192, 0, 2, 10].into()]),
         conditions: vec![wanted.condition(0, None, Timestamp::UNIX_EPOCH)],
+        moved: true,
         event: None,
     };
     let scripted = async {
@@ -121,7 +122,10 @@ async fn address_and_conditions_of_a_service_are_one_write() {
         assert!(uri.starts_with(path), "{uri}");
         assert!(uri.contains("force=true") && uri.contains("fieldManager=bellwether-controller"));
         let expected = json!({
-            "apiVersion": "v1", "kind": "Service", "metadata": {"resourceVersion": "41"},
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {
+                "resourceVersion": "41", "annotations": {"bellwether.dev/reallocate": "done"},
+            },
             "status": {
                 "loadBalancer": {"ingress": [{"ip": "192.0.2.10", "ipMode": "VIP"}]},
                 "conditions": [{

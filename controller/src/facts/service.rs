@@ -9,7 +9,7 @@ use bellwether_core::name::{PoolName, ServiceName};
 use bellwether_core::range::IpFamily;
 use bellwether_core::selector::Labels;
 use bellwether_core::sharing::{Backend, Port, Protocol, SharingKey, SharingTerms};
-use bellwether_crds::annotation::{REALLOCATE, ServiceAnnotation};
+use bellwether_crds::annotation::{REALLOCATE, REALLOCATED, ServiceAnnotation};
 use bellwether_crds::condition::{SERVICE_ALLOCATED, SERVICE_ANNOUNCED};
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServiceSpec};
 
@@ -37,6 +37,8 @@ pub struct ServiceFacts {
     pub sharing: SharingTerms,
     /// Whether its annotation [`REALLOCATE`] asks that it is moved to other addresses.
     pub reallocate: bool,
+    /// Whether that annotation says that it has been moved, and is to go.
+    pub is_moved: bool,
     /// Where its traffic may enter.
     pub backend: Backend,
     /// The addresses in its status.
@@ -118,6 +120,9 @@ impl From<Service> for ServiceFacts {
             reallocate: annotations
                 .get(REALLOCATE)
                 .is_some_and(|value| value.trim() == "true"),
+            is_moved: annotations
+                .get(REALLOCATE)
+                .is_some_and(|value| value == REALLOCATED),
             backend,
             ingress_is_foreign: ingress.iter().any(is_foreign),
             ingress: ingress

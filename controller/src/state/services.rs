@@ -244,6 +244,7 @@ impl State {
                 version: service.version.clone(),
                 ingress: None,
                 conditions: Vec::new(),
+                moved: false,
                 event: None,
             });
         }
@@ -280,6 +281,7 @@ impl State {
             },
         ];
         let current = [service.allocated.as_ref(), service.announced.as_ref()];
+        let has_moved = service.reallocate && is_settled(decided);
         let is_shown = service.ingress == addresses && !service.ingress_is_foreign;
         if is_shown
             && wanted
@@ -287,7 +289,7 @@ impl State {
                 .zip(current)
                 .all(|(wanted, current)| wanted.is_said_by(current))
         {
-            return (service.reallocate && is_settled(decided)).then(|| Change::RemoveReallocate {
+            return (service.is_moved || has_moved).then(|| Change::RemoveReallocate {
                 service: name.clone(),
                 version: service.version.clone(),
             });
@@ -303,6 +305,7 @@ impl State {
             version: service.version.clone(),
             ingress: Some(addresses),
             conditions,
+            moved: has_moved,
             event: says_anew.then(|| Note {
                 action: "Allocate",
                 is_warning: !allocated.0,

@@ -164,6 +164,26 @@ fn a_service_that_asks_to_be_moved_is_moved_once_and_then_the_annotation_goes() 
 }
 
 #[test]
+fn a_service_is_not_moved_twice_if_the_controller_ends_before_the_annotation_is_gone() {
+    let mut world = ready_world();
+    world.service("web");
+    world.settle();
+    let before = world.addresses()["web"].clone();
+    world.change_service("web", |service| service.reallocate = true);
+    world.settle_until("ServiceStatus");
+    let moved = world.addresses()["web"].clone();
+    assert_ne!(moved, before);
+    assert!(
+        world.asks_to_be_moved("web"),
+        "the annotation is still there"
+    );
+    world.restart();
+    world.settle();
+    assert_eq!(world.addresses()["web"], moved);
+    assert!(!world.asks_to_be_moved("web"));
+}
+
+#[test]
 fn a_service_that_cannot_be_moved_yet_keeps_its_address_and_the_annotation() {
     let mut world = World::new();
     world.pool("lan", &["192.0.2.1-192.0.2.1"]);

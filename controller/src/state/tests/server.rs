@@ -145,6 +145,7 @@ impl Server {
             service,
             ingress,
             conditions,
+            moved,
             event,
             ..
         } = change
@@ -154,9 +155,12 @@ impl Server {
             }
             known.allocated = ConditionFacts::find(&conditions, SERVICE_ALLOCATED);
             known.announced = ConditionFacts::find(&conditions, SERVICE_ANNOUNCED);
+            // An annotation that is ours goes when an apply does not name it any more.
+            known.is_moved = moved;
+            known.reallocate &= !moved;
             events.extend(event.map(|note| format!("{} {}", service.name, note.reason)));
         } else {
-            known.reallocate = false;
+            (known.reallocate, known.is_moved) = (false, false);
         }
         Ok(Written::Service(Box::new(known.clone())))
     }

@@ -228,6 +228,7 @@ impl World {
             }),
             sharing: SharingTerms::alone(),
             reallocate: false,
+            is_moved: false,
             backend: Backend::Cluster,
             ingress: Vec::new(),
             ingress_is_foreign: false,
@@ -416,7 +417,8 @@ impl World {
     }
 
     pub(super) fn asks_to_be_moved(&self, service: &str) -> bool {
-        self.server.borrow().services[&named(service)].reallocate
+        let service = &self.server.borrow().services[&named(service)];
+        service.reallocate || service.is_moved
     }
 
     pub(super) fn pool_reasons(&self, pool: &str) -> Vec<String> {
