@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
 use crate::control::Folder;
 use crate::error::{Context, Result};
+use crate::product::CONTROLLER;
 
 /// A write to the API server, from its audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,9 +21,21 @@ pub struct AuditedWrite {
     pub resource: String,
     /// The name of the object.
     pub name: String,
+    /// What it was answered: the HTTP status.
+    pub status: u64,
+    /// When it came in.
+    pub at: Timestamp,
 }
 
-/// The product's writes since the lab came up, Leases apart, in order.
+impl AuditedWrite {
+    /// Whether something was written.
+    #[must_use]
+    pub const fn took_effect(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+}
+
+/// The product's writes since the lab came up, the leader's Lease apart, in order.
 #[derive(Debug)]
 pub struct AuditLog {
     folder: Folder,
@@ -75,17 +89,20 @@ fn product_write(entry: &Value) -> Option<AuditedWrite> {
     let verb = text(&entry["verb"]);
     let object = &entry["objectRef"];
     let mut resource = text(&object["resource"]);
-    if resource == "leases" || !["create", "update", "patch", "delete"].contains(&verb.as_str()) {
+    let name = text(&object["name"]);
+    let is_leadership = resource == "leases" && [CONTROLLER, ""].contains(&name.as_str());
+    if is_leadership || !["create", "update", "patch", "delete"].contains(&verb.as_str()) {
         return None;
     }
     if let Some(part) = object["subresource"].as_str() {
         resource = format!("{resource}/{part}");
     }
-    let name = text(&object["name"]);
     Some(AuditedWrite {
         by: by.to_owned(),
         verb,
         resource,
         name,
+        status: entry["responseStatus"]["code"].as_u64()?,
+        at: text(&entry["requestReceivedTimestamp"]).parse().ok()?,
     })
 }

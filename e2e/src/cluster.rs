@@ -5,7 +5,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bellwether_crds::announcement::{Announcement, name_of};
-use bellwether_crds::{IPAddressPool, Speaker};
+use bellwether_crds::{IPAddressPool, NAMESPACE, Speaker};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ListParams;
@@ -19,6 +20,7 @@ use crate::error::{Context, Error, Result};
 use crate::lab::{Lab, wait_for};
 use crate::probe::Report;
 use crate::process::stdout_of;
+use crate::product::way_of_controller;
 
 /// How long is waited for something that takes the cluster a moment.
 pub const MOMENT: Duration = Duration::from_secs(15);
@@ -291,11 +293,39 @@ impl Lab {
         Ok(events.items.into_iter().map(text).collect())
     }
 
-    /// What the product has written since the lab came up, Leases apart, in order.
+    /// What the product has written since the lab came up, the leader's Lease apart, in order.
     pub fn product_writes(&self) -> Result<Vec<AuditedWrite>> {
         let mut log = AuditLog::of(self.folder());
         log.read()?;
         Ok(log.into_writes())
+    }
+
+    /// Cuts a replica of the controller off the API server: what it sends goes nowhere, unsaid.
+    pub async fn cut_controller(&self, number: u16) -> Result<()> {
+        let way = way_of_controller(number);
+        let rules = format!(
+            "table ip cut-{number} {{ chain input {{ type filter hook input priority 0; \
+             ip daddr {way} drop; ip saddr {way} drop; }}; }}"
+        );
+        self.exec("control-plane", &["nft", &rules]).await.map(drop)
+    }
+
+    /// Undoes [`Self::cut_controller`].
+    pub async fn join_controller(&self, number: u16) -> Result<()> {
+        let table = format!("cut-{number}");
+        let delete = ["nft", "delete", "table", "ip", &table];
+        self.exec("control-plane", &delete).await.map(drop)
+    }
+
+    /// The replica of the controller that holds the Lease.
+    pub async fn leader(&self) -> Result<Option<String>> {
+        let api: Api<Lease> = Api::namespaced(self.client(), NAMESPACE);
+        let lease = api
+            .get_opt("bellwether-controller")
+            .await
+            .context(|| "cannot read the Lease of the controller".to_owned())?;
+        let holder = lease.and_then(|lease| lease.spec?.holder_identity);
+        Ok(holder.filter(|holder| !holder.is_empty()))
     }
 
     /// A pool.

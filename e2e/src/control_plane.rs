@@ -13,9 +13,10 @@ use serde_json::json;
 use crate::certificates::{Authority, Pair, signing_key};
 use crate::control::Folder;
 use crate::error::{Context, Error, Result};
-use crate::lab::{LabOptions, ProxyMode, wait_for};
+use crate::lab::{LabOptions, MOST_CONTROLLERS, ProxyMode, wait_for};
 use crate::network::{API_ADDRESS, API_PORT, Host, POD_NETWORKS, SERVICE_NETWORKS};
 use crate::process::Program;
+use crate::product::way_of_controller;
 
 /// How to reach the API server as somebody.
 pub enum Credentials {
@@ -48,13 +49,18 @@ impl ControlPlane {
             programs,
             kubelets,
         };
-        let server = this.authority.server(&[
+        let ways: Vec<String> = (0..MOST_CONTROLLERS)
+            .map(|number| way_of_controller(number).to_string())
+            .collect();
+        let mut names = vec![
             "localhost",
             "kubernetes.default.svc",
             "127.0.0.1",
             API_ADDRESS,
             "10.96.0.1",
-        ])?;
+        ];
+        names.extend(ways.iter().map(String::as_str));
+        let server = this.authority.server(&names)?;
         let (private, public) = signing_key()?;
         this.write("ca.crt", &this.authority.certificate())?;
         this.write("server.crt", &server.certificate)?;

@@ -56,7 +56,7 @@ pub struct LabOptions {
     pub images: PathBuf,
 
     /// How many replicas of the controller run
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=5))]
+    #[arg(long, default_value_t = 2, value_parser = controllers())]
     pub controllers: u16,
 
     /// The timers of the speakers
@@ -84,6 +84,13 @@ impl LabOptions {
         let Defaults { options } = clap::Parser::parse_from(["lab"]);
         Self { name, ..options }
     }
+}
+
+/// How many replicas of the controller a lab may have.
+pub(crate) const MOST_CONTROLLERS: u16 = 5;
+
+fn controllers() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(0..=i64::from(MOST_CONTROLLERS))
 }
 
 /// The timers of the speakers.

@@ -1,5 +1,6 @@
 //! The product in the lab: its manifests, and its daemons with the rights that the manifests give.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use bellwether_crds::NAMESPACE;
@@ -15,6 +16,13 @@ pub const CONTROLLER: &str = "bellwether-controller";
 
 /// The ServiceAccount of the speakers.
 pub const SPEAKER: &str = "bellwether-speaker";
+
+/// Where a replica of the controller reaches the API server: each has a loopback address of its own
+/// for that, so that each can be cut off alone.
+#[must_use]
+pub fn way_of_controller(number: u16) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::LOCALHOST) + 9 + u32::from(number))
+}
 
 /// Applies namespace, CRDs, RBAC and policies of the base in the folder `manifests`. The daemons
 /// themselves are no pods here.
@@ -56,8 +64,13 @@ pub async fn controller(
     admin: &Path,
     number: u16,
 ) -> Result<Daemon> {
-    let kubeconfig = daemon_kubeconfig(control_plane, admin, CONTROLLER, None).await?;
     let identity = format!("controller-{number}");
+    let credentials = credentials(control_plane, admin, CONTROLLER, None).await?;
+    let server = format!("https://{}:{API_PORT}", way_of_controller(number));
+    let kubeconfig = control_plane.write(
+        &format!("{identity}.kubeconfig"),
+        &control_plane.kubeconfig(&server, &credentials),
+    )?;
     let (health, metrics) = (7471 + 10 * number, 7470 + 10 * number);
     let args = vec![
         "run".to_owned(),
@@ -81,7 +94,12 @@ pub async fn speaker(
     node: &Host,
     profile: Profile,
 ) -> Result<Daemon> {
-    let kubeconfig = daemon_kubeconfig(control_plane, admin, SPEAKER, Some(&node.name)).await?;
+    let credentials = credentials(control_plane, admin, SPEAKER, Some(&node.name)).await?;
+    let server = format!("https://{API_ADDRESS}:{API_PORT}");
+    let kubeconfig = control_plane.write(
+        &format!("{SPEAKER}-{}.kubeconfig", node.name),
+        &control_plane.kubeconfig(&server, &credentials),
+    )?;
     let socket = kubeconfig.with_file_name(format!("speaker-{}.sock", node.name));
     let args = vec![
         "run".to_owned(),
@@ -128,14 +146,14 @@ fn executable(binaries: &Path, name: &str) -> Result<PathBuf> {
     })
 }
 
-/// A kubeconfig with a token of the ServiceAccount, so that a daemon has exactly the rights that the
-/// manifests give it. A token for a node names it, as that of a pod on the node does.
-async fn daemon_kubeconfig(
+/// A token of the ServiceAccount, so that a daemon has exactly the rights that the manifests give it.
+/// A token for a node names it, as that of a pod on the node does.
+async fn credentials(
     control_plane: &ControlPlane,
     admin: &Path,
     account: &str,
     node: Option<&str>,
-) -> Result<PathBuf> {
+) -> Result<Credentials> {
     let kubectl = control_plane.executable("kubectl")?.display().to_string();
     let config = format!("--kubeconfig={}", admin.display());
     let args = token_args(account, node);
@@ -143,13 +161,7 @@ async fn daemon_kubeconfig(
         .chain(args.iter().map(String::as_str))
         .collect();
     let token = run(&kubectl, &args).await?;
-    let server = format!("https://{API_ADDRESS}:{API_PORT}");
-    let credentials = Credentials::Token(token.trim().to_owned());
-    let name = node.map_or_else(|| account.to_owned(), |node| format!("{account}-{node}"));
-    control_plane.write(
-        &format!("{name}.kubeconfig"),
-        &control_plane.kubeconfig(&server, &credentials),
-    )
+    Ok(Credentials::Token(token.trim().to_owned()))
 }
 
 /// What kubectl is told to get a token of one of the product's `ServiceAccount`s; bound to `node`, if

@@ -183,3 +183,31 @@ async fn a_freed_address_goes_on_resting_when_the_controller_restarts() -> Resul
     assert_eq!(lab.wait_addresses("first", 1).await?, before);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_namespace_goes_while_no_controller_runs_and_its_address_comes_back() -> Result<()> {
+    let lab = lab_with_pool().await?;
+    lab.apply(&pool("one", "addresses: [192.0.2.200/32]"))
+        .await?;
+    let from_one = "bellwether.dev/address-pool: one";
+    lab.kubectl(&["create", "namespace", "shop"], "").await?;
+    let gone = load_balancer("web", from_one, "");
+    let apply = ["apply", "--namespace=shop", "--filename", "-"];
+    lab.kubectl(&apply, &gone).await?;
+    lab.apply(&load_balancer("waits", from_one, "")).await?;
+    lab.wait_condition("waits", SERVICE_ALLOCATED, "False", "Exhausted")
+        .await?;
+    for controller in ["controller-0", "controller-1"] {
+        lab.act(controller, Action::Stop).await?;
+    }
+    // Nothing of ours holds it up: kubectl waits until it is gone.
+    let delete = ["delete", "namespace", "shop", "--timeout=60s"];
+    lab.kubectl(&delete, "").await?;
+    assert_eq!(lab.addresses("waits").await?, Vec::<IpAddr>::new());
+    lab.act("controller-0", Action::Start).await?;
+    let address = lab.wait_addresses("waits", 1).await?;
+    assert_eq!(address, [IpAddr::from([192, 0, 2, 200])]);
+    lab.wait_condition("waits", SERVICE_ANNOUNCED, "True", "Announced")
+        .await?;
+    Ok(())
+}
