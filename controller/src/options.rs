@@ -55,7 +55,7 @@ pub struct RunOptions {
         long,
         env = "BELLWETHER_HEALTH_ADDRESS",
         value_name = "ADDRESS:PORT",
-        default_value = "0.0.0.0:7471",
+        default_value = "[::]:7471",
         help_heading = "Listening"
     )]
     pub health_address: SocketAddr,
@@ -65,7 +65,7 @@ pub struct RunOptions {
         long,
         env = "BELLWETHER_METRICS_ADDRESS",
         value_name = "ADDRESS:PORT",
-        default_value = "0.0.0.0:7470",
+        default_value = "[::]:7470",
         help_heading = "Listening"
     )]
     pub metrics_address: SocketAddr,

@@ -97,7 +97,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let listed = health.readiness("session", "not started yet");
     // Whoever does not lead has nothing to list.
     listed.set_ok();
-    serve(endpoints, health, log_level, registry, shutdown.clone()).await?;
+    serve(endpoints, health, log_level, registry, shutdown.clone())?;
     let client = match connect(&options.client, &shutdown).await {
         Err(ClientError::Cancelled) => return Ok(()),
         connected => connected?,

@@ -17,7 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::health::{Health, Report};
 use crate::telemetry::LogLevel;
 
-/// Where a daemon listens. Port 0 lets the kernel choose one; the real one is logged.
+mod listener;
+
+/// Where a daemon listens. Port 0 lets the kernel choose one; the real one is logged. `[::]` is every
+/// address of both families.
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoints {
     /// For `/healthz`, `/readyz` and `/log-level`.
@@ -36,18 +39,18 @@ pub struct ServeError {
     source: std::io::Error,
 }
 
-/// Listens on both addresses and serves until `shutdown`. Returns where it really listens.
-pub async fn serve(
+/// Listens on both addresses and serves until `shutdown`. Returns where it really listens. Must be
+/// called within a tokio runtime.
+pub fn serve(
     endpoints: Endpoints,
     health: Health,
     log_level: LogLevel,
     registry: Registry,
     shutdown: CancellationToken,
 ) -> Result<Endpoints, ServeError> {
-    let (health_listener, health_address) =
-        listen(endpoints.health, "health", "--health-address").await?;
+    let (health_listener, health_address) = listen(endpoints.health, "health", "--health-address")?;
     let (metrics_listener, metrics_address) =
-        listen(endpoints.metrics, "metrics", "--metrics-address").await?;
+        listen(endpoints.metrics, "metrics", "--metrics-address")?;
     spawn(
         health_listener,
         health_router(health, log_level),
@@ -61,17 +64,17 @@ pub async fn serve(
     })
 }
 
-async fn listen(
+fn listen(
     address: SocketAddr,
     purpose: &'static str,
     flag: &'static str,
 ) -> Result<(TcpListener, SocketAddr), ServeError> {
-    let listen = async {
-        let listener = TcpListener::bind(address).await?;
+    let listen = || {
+        let listener = TcpListener::from_std(listener::bind(address)?)?;
         let local = listener.local_addr()?;
         Ok((listener, local))
     };
-    listen.await.map_err(|source| ServeError {
+    listen().map_err(|source| ServeError {
         address,
         purpose,
         flag,

@@ -288,7 +288,7 @@ async fn a_real_api_server_takes_all_of_it() -> Result<()> {
     let everything = [
         "--set=metrics.serviceMonitor.create=true,metrics.prometheusRule.create=true",
         "--set=speaker.realtime=true,speaker.profile=fast,speaker.excludeInterfaces={^mgmt}",
-        "--set=speaker.metricsAddress=127.0.0.1:9000,speaker.env[0].name=A,speaker.env[0].value=b",
+        "--set=speaker.metricsAddress=[::]:9000,speaker.env[0].name=A,speaker.env[0].value=b",
         "--set=controller.loadBalancerClass=a.b/c,controller.cordonedMayAnnounce=true",
         "--set=logLevel=debug,logFormat=json,image.pullSecrets[0].name=a,crds.keep=false",
     ];

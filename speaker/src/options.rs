@@ -202,7 +202,7 @@ pub struct RunOptions {
         long,
         env = "BELLWETHER_METRICS_ADDRESS",
         value_name = "ADDRESS:PORT",
-        default_value = "0.0.0.0:7472",
+        default_value = "[::]:7472",
         help_heading = "Listening"
     )]
     pub metrics_address: SocketAddr,

@@ -121,7 +121,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         health: options.health_address,
         metrics: options.metrics_address,
     };
-    serve(endpoints, health, log_level, registry, shutdown.clone()).await?;
+    serve(endpoints, health, log_level, registry, shutdown.clone())?;
 
     let (reporter, reports) = mpsc::channel(REPORTS);
     let L2 {

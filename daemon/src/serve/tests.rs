@@ -45,7 +45,6 @@ async fn health_metrics_and_log_level_are_served() {
         registry,
         shutdown.clone(),
     )
-    .await
     .expect("listeners");
 
     let answer = ask(real.health, "GET", "/readyz", "").await;
@@ -78,7 +77,6 @@ async fn health_metrics_and_log_level_are_served() {
         Registry::default(),
         shutdown,
     )
-    .await
     .expect_err("the address is taken");
     assert!(error.to_string().contains("--health-address"), "{error}");
 }
