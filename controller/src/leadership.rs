@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::FIELD_MANAGER;
-use crate::run::Clock;
+use crate::run::{Clock, Replica};
 
 /// The name of the Lease.
 pub const LEASE: &str = "bellwether-controller";
@@ -25,15 +25,17 @@ pub async fn compete(
     client: Client,
     namespace: &str,
     mut contender: Contender,
-    clock: Clock,
+    replica: Replica,
     shutdown: CancellationToken,
     lead: impl Fn(CancellationToken) -> JoinHandle<()>,
 ) {
     let api: Api<Lease> = Api::namespaced(client, namespace);
+    let Replica { clock, heartbeat } = replica;
     let mut session: Option<(CancellationToken, JoinHandle<()>)> = None;
     let mut said = None;
     let mut acquired = None;
     loop {
+        heartbeat.beat();
         while let Some(output) = contender.poll_output() {
             let input = match output {
                 Output::Read => read(&api, limit(&contender, clock), &mut said).await,

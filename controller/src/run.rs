@@ -8,14 +8,14 @@
 //!
 //! A session lasts as long as the replica leads. What it knows ends with it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bellwether_core::lease::{Contender, Timing};
 use bellwether_core::moment::Moment;
 use bellwether_crds::{Announcement, IPAddressPool, L2Advertisement, Speaker};
 use bellwether_daemon::call::CallError;
 use bellwether_daemon::client::{ClientError, connect};
-use bellwether_daemon::health::{Check, Health};
+use bellwether_daemon::health::{Check, Health, Heartbeat};
 use bellwether_daemon::serve::{Endpoints, ServeError, serve};
 use bellwether_daemon::telemetry::{self, LogLevelError};
 use bellwether_daemon::watch::{Event, Watch, WatchMetrics};
@@ -44,6 +44,13 @@ use crate::state::{Input, Settings, State};
 /// How many inputs may wait for the session. When they are that many, the watches wait; the API
 /// server keeps what they have not read.
 const INPUTS: usize = 1024;
+
+/// The session turns round this often at least, so that its sign of life says something at rest too.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What turns round less often than this is stuck, or has ended by a panic: then the kubelet starts the
+/// process anew. A step that takes in thousands of Services at once is done in a second.
+const ALIVE: Duration = Duration::from_secs(30);
 
 /// Why the controller cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +87,14 @@ impl Clock {
     }
 }
 
+/// What a replica has besides its part in the competition for the Lease.
+pub struct Replica {
+    /// Its clock.
+    pub clock: Clock,
+    /// Beats as long as the replica follows the Lease.
+    pub heartbeat: Heartbeat,
+}
+
 /// Runs a replica until it is told to end.
 pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let log_level = telemetry::init(&options.log)?;
@@ -97,6 +112,10 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let listed = health.readiness("session", "not started yet");
     // Whoever does not lead has nothing to list.
     listed.set_ok();
+    let in_session = health.liveness("session", ALIVE);
+    in_session.rest();
+    let competing = health.liveness("lease", ALIVE);
+    competing.rest();
     serve(endpoints, health, log_level, registry, shutdown.clone())?;
     let client = match connect(&options.client, &shutdown).await {
         Err(ClientError::Cancelled) => return Ok(()),
@@ -120,9 +139,22 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         watches,
         metrics,
         listed,
+        heartbeat: in_session,
     };
     let lead = |token: CancellationToken| session.clone().start(token);
-    leadership::compete(client, &options.namespace, contender, clock, shutdown, lead).await;
+    let replica = Replica {
+        clock,
+        heartbeat: competing,
+    };
+    leadership::compete(
+        client,
+        &options.namespace,
+        contender,
+        replica,
+        shutdown,
+        lead,
+    )
+    .await;
     Ok(())
 }
 
@@ -144,6 +176,8 @@ struct Session {
     watches: WatchMetrics,
     metrics: Metrics,
     listed: Check,
+    /// Rests while the replica does not lead.
+    heartbeat: Heartbeat,
 }
 
 impl Session {
@@ -161,6 +195,7 @@ impl Session {
             drop(tasks);
             self.metrics.forget();
             self.listed.set_ok();
+            self.heartbeat.rest();
         })
     }
 
@@ -208,13 +243,15 @@ impl Session {
         let mut writers = JoinSet::new();
         let mut begun = Instant::now();
         loop {
+            self.heartbeat.beat();
             self.dispatch(&mut state, &mut writers);
             self.report(&mut state);
             self.metrics
                 .plan_duration
                 .observe(begun.elapsed().as_secs_f64());
-            let deadline = state.next_deadline();
-            let pause = deadline.map(|deadline| deadline.since(self.clock.now()));
+            let pause = state.next_deadline().map_or(LONGEST_PAUSE, |deadline| {
+                deadline.since(self.clock.now()).min(LONGEST_PAUSE)
+            });
             tokio::select! {
                 () = token.cancelled() => return,
                 input = inputs.recv() => {
@@ -232,7 +269,7 @@ impl Session {
                         state.handle(Input::Written { target, result }, self.clock.now());
                     }
                 }
-                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {
+                () = tokio::time::sleep(pause) => {
                     begun = Instant::now();
                     state.on_deadline(self.clock.now());
                 }
@@ -292,3 +329,6 @@ fn say(target: &Target, error: &CallError) {
         error => tracing::warn!(?target, %error, "not written; trying again"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,8 @@ impl Health {
         check
     }
 
-    /// Adds a condition for being alive: the holder beats at least once in `within`.
+    /// Adds a condition for being alive: the holder beats at least once in `within`, unless it has said
+    /// that it rests.
     #[must_use]
     pub fn liveness(&self, name: &'static str, within: Duration) -> Heartbeat {
         let heartbeat = Heartbeat {
@@ -94,9 +95,12 @@ impl Check {
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
     start: Instant,
-    /// Milliseconds after `start`.
+    /// Milliseconds after `start`, or [`RESTING`].
     last: Arc<AtomicU64>,
 }
+
+/// In place of the last beat: there is nothing to do, and so no sign of life is due.
+const RESTING: u64 = u64::MAX;
 
 impl Heartbeat {
     /// The holder is alive now.
@@ -105,10 +109,22 @@ impl Heartbeat {
         self.last.store(elapsed, Ordering::Relaxed);
     }
 
-    fn age(&self) -> Duration {
-        self.start
-            .elapsed()
-            .saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
+    /// The holder has nothing to do, and will not beat before it has.
+    pub fn rest(&self) {
+        self.last.store(RESTING, Ordering::Relaxed);
+    }
+
+    /// How long ago the last beat was; `None` while the holder rests.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        match self.last.load(Ordering::Relaxed) {
+            RESTING => None,
+            last => Some(
+                self.start
+                    .elapsed()
+                    .saturating_sub(Duration::from_millis(last)),
+            ),
+        }
     }
 }
 
@@ -124,11 +140,11 @@ impl Report {
             .heartbeats
             .iter()
             .map(|(name, (heartbeat, within))| {
-                let age = heartbeat.age();
-                let state = if age <= *within {
-                    Ok(())
-                } else {
-                    Err(format!("no sign of life for {:.1} s", age.as_secs_f64()))
+                let state = match heartbeat.age() {
+                    Some(age) if age > *within => {
+                        Err(format!("no sign of life for {:.1} s", age.as_secs_f64()))
+                    }
+                    _ => Ok(()),
                 };
                 (*name, state)
             })
@@ -192,6 +208,8 @@ mod tests {
         std::thread::sleep(Duration::from_millis(2));
         assert!(!health.alive().is_ok());
         assert!(!health.ready().is_ok());
+        heartbeat.rest();
+        assert!(health.alive().is_ok(), "who rests owes no sign of life");
         let heartbeat = health.liveness("loop", Duration::from_hours(1));
         heartbeat.beat();
         assert!(health.alive().is_ok());
