@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
@@ -30,6 +31,26 @@ pub struct Report {
     pub outage_ms: f64,
     /// How many answers came from each pod.
     pub answers: BTreeMap<String, u64>,
+    /// Where datagrams were lost, the first [`MOST_GAPS`].
+    pub gaps: Vec<Gap>,
+}
+
+/// How many gaps a report tells of.
+const MOST_GAPS: usize = 20;
+
+/// Datagrams that were lost one after the other. By the time it is found in the logs of nodes and pods,
+/// and by who answered before and after one sees what changed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gap {
+    /// When the first of them was sent, in universal time.
+    pub at: String,
+    /// How many they are.
+    pub lost: u64,
+    /// Who answered the one before; nobody if there is none.
+    pub before: Option<String>,
+    /// Who answered the one after; nobody if there is none.
+    pub after: Option<String>,
 }
 
 /// Sends one datagram, so that the kernel asks who has the address.
@@ -65,7 +86,7 @@ pub fn probe(target: SocketAddr, interval: Duration, stop: &AtomicBool) -> Resul
         thread::spawn(move || receive(&receiving, &ended))
     };
     let mut sent_at = Vec::new();
-    let start = Instant::now();
+    let (start, started) = (Instant::now(), Timestamp::now());
     while !stop.load(Ordering::Relaxed) {
         // An unreachable target is what is measured, not an error.
         let _lost = socket.send_to(sent_at.len().to_string().as_bytes(), target);
@@ -78,7 +99,11 @@ pub fn probe(target: SocketAddr, interval: Duration, stop: &AtomicBool) -> Resul
     let answered = receiver
         .join()
         .map_err(|_| Error::Unexpected("the receiving thread panicked".to_owned()))?;
-    Ok(evaluate(&sent_at, &answered, interval))
+    let gaps = gaps(&sent_at, &answered, started);
+    Ok(Report {
+        gaps,
+        ..evaluate(&sent_at, &answered, interval)
+    })
 }
 
 /// Who answered which datagram.
@@ -131,7 +156,30 @@ fn evaluate(
         longest_gap_ms: ms(longest),
         outage_ms: ms(outage),
         answers,
+        gaps: Vec::new(),
     }
+}
+
+fn gaps(sent_at: &[Duration], answered: &BTreeMap<usize, String>, started: Timestamp) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    let mut number = 0;
+    while number < sent_at.len() && gaps.len() < MOST_GAPS {
+        let next = answered.range(number..).next();
+        let end = next.map_or(sent_at.len(), |(&next, _)| next.min(sent_at.len()));
+        if end > number {
+            let at = sent_at.get(number).copied().unwrap_or_default();
+            gaps.push(Gap {
+                at: format!("{:.3}", started + at),
+                lost: (end - number) as u64,
+                before: number
+                    .checked_sub(1)
+                    .and_then(|before| answered.get(&before).cloned()),
+                after: next.map(|(_, pod)| pod.clone()),
+            });
+        }
+        number = end + 1;
+    }
+    gaps
 }
 
 #[cfg(test)]
@@ -153,6 +201,44 @@ mod tests {
         assert_eq!((seen.sent, seen.lost), (10, 4));
         assert!((seen.longest_gap_ms - 5.0).abs() < 1e-9, "{seen:?}");
         assert_eq!(seen.answers["web-1"], 6);
+    }
+
+    #[test]
+    fn each_gap_is_told_with_its_time_and_who_answered_on_either_side() {
+        let sent_at: Vec<Duration> = (0..10).map(Duration::from_millis).collect();
+        let rows: [(&[usize], &[(&str, u64, Option<&str>, Option<&str>)]); 4] = [
+            (&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], &[]),
+            (
+                &[0, 1, 4, 5, 6, 8, 9],
+                &[
+                    ("1970-01-01T00:00:00.002Z", 2, Some("web-1"), Some("web-4")),
+                    ("1970-01-01T00:00:00.007Z", 1, Some("web-6"), Some("web-8")),
+                ],
+            ),
+            (
+                &[2, 3, 4, 5, 6, 7],
+                &[
+                    ("1970-01-01T00:00:00.000Z", 2, None, Some("web-2")),
+                    ("1970-01-01T00:00:00.008Z", 2, Some("web-7"), None),
+                ],
+            ),
+            (&[], &[("1970-01-01T00:00:00.000Z", 10, None, None)]),
+        ];
+        for (numbers, expected) in rows {
+            let answered = numbers
+                .iter()
+                .map(|&number| (number, format!("web-{number}")))
+                .collect();
+            let seen = gaps(&sent_at, &answered, Timestamp::UNIX_EPOCH);
+            let seen: Vec<_> = seen
+                .iter()
+                .map(|gap| {
+                    let (before, after) = (gap.before.as_deref(), gap.after.as_deref());
+                    (gap.at.as_str(), gap.lost, before, after)
+                })
+                .collect();
+            assert_eq!(seen, expected, "{numbers:?}");
+        }
     }
 
     #[test]
