@@ -61,7 +61,7 @@ fuzz: $(FUZZ) ## Feed each decoder with anything, SECONDS=60 each; the first tim
 lint: $(DENY) ## Check formatting, lints, licences and dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
-	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	$(CARGO) clippy --workspace --all-targets --features bellwether-e2e/full-lab -- --deny warnings
 	$(CARGO) test --quiet --package bellwether-crds --test manifests
 	$(DENY) check bans licenses sources
 

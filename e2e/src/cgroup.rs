@@ -23,7 +23,9 @@ pub fn of_node(lab: &str, node: &str) -> String {
     format!("/{}/{node}", of_lab(lab))
 }
 
-fn of_lab(lab: &str) -> String {
+/// The name of a lab's group in each hierarchy.
+#[must_use]
+pub fn of_lab(lab: &str) -> String {
     format!("bellwether-lab-{lab}")
 }
 
@@ -121,7 +123,7 @@ fn is_unified() -> bool {
 }
 
 /// Where each hierarchy is mounted.
-fn hierarchies() -> Result<Vec<PathBuf>> {
+pub fn hierarchies() -> Result<Vec<PathBuf>> {
     if is_unified() {
         return Ok(vec![PathBuf::from(ROOT)]);
     }

@@ -108,6 +108,20 @@ impl Folder {
         Self(std::env::temp_dir().join(format!("bellwether-lab-{user}-{name}")))
     }
 
+    /// The name of the lab.
+    #[must_use]
+    pub fn lab(&self) -> &str {
+        // bellwether-lab-0-NAME
+        self.name().splitn(4, '-').nth(3).unwrap_or_default()
+    }
+
+    /// The name of the folder itself, which is in the command line of each of the lab's processes.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let name = self.0.file_name().and_then(|name| name.to_str());
+        name.unwrap_or_default()
+    }
+
     /// The folder at `path`. In a user namespace the user has another number, and so [`Folder::of`]
     /// would name another.
     #[must_use]

@@ -21,7 +21,7 @@
 //! 8. [`demo`]: the story that `make demo` tells; [`bench`]: what is measured.
 //!
 //! [`binaries`] finds or builds Kubernetes; [`control`] is what the handle and the supervisor say to
-//! each other.
+//! each other; [`remains`] is what a lab has left behind.
 
 pub mod audit;
 pub mod backend;
@@ -48,6 +48,7 @@ pub mod probe;
 pub mod process;
 pub mod product;
 pub mod proxy;
+pub mod remains;
 pub mod supervisor;
 pub mod system;
 

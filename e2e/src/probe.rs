@@ -206,37 +206,31 @@ mod tests {
     #[test]
     fn each_gap_is_told_with_its_time_and_who_answered_on_either_side() {
         let sent_at: Vec<Duration> = (0..10).map(Duration::from_millis).collect();
-        let rows: [(&[usize], &[(&str, u64, Option<&str>, Option<&str>)]); 4] = [
-            (&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], &[]),
+        let pod = |number: usize| format!("web-{number}");
+        let gap = |ms: u32, lost, before: Option<usize>, after: Option<usize>| Gap {
+            at: format!("1970-01-01T00:00:00.{ms:03}Z"),
+            lost,
+            before: before.map(pod),
+            after: after.map(pod),
+        };
+        let rows: [(&[usize], Vec<Gap>); 4] = [
+            (&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], Vec::new()),
             (
                 &[0, 1, 4, 5, 6, 8, 9],
-                &[
-                    ("1970-01-01T00:00:00.002Z", 2, Some("web-1"), Some("web-4")),
-                    ("1970-01-01T00:00:00.007Z", 1, Some("web-6"), Some("web-8")),
-                ],
+                vec![gap(2, 2, Some(1), Some(4)), gap(7, 1, Some(6), Some(8))],
             ),
             (
                 &[2, 3, 4, 5, 6, 7],
-                &[
-                    ("1970-01-01T00:00:00.000Z", 2, None, Some("web-2")),
-                    ("1970-01-01T00:00:00.008Z", 2, Some("web-7"), None),
-                ],
+                vec![gap(0, 2, None, Some(2)), gap(8, 2, Some(7), None)],
             ),
-            (&[], &[("1970-01-01T00:00:00.000Z", 10, None, None)]),
+            (&[], vec![gap(0, 10, None, None)]),
         ];
         for (numbers, expected) in rows {
             let answered = numbers
                 .iter()
-                .map(|&number| (number, format!("web-{number}")))
+                .map(|&number| (number, pod(number)))
                 .collect();
             let seen = gaps(&sent_at, &answered, Timestamp::UNIX_EPOCH);
-            let seen: Vec<_> = seen
-                .iter()
-                .map(|gap| {
-                    let (before, after) = (gap.before.as_deref(), gap.after.as_deref());
-                    (gap.at.as_str(), gap.lost, before, after)
-                })
-                .collect();
             assert_eq!(seen, expected, "{numbers:?}");
         }
     }

@@ -1,13 +1,12 @@
 //! The lab itself: it comes up, breaks as it is told, and leaves nothing behind.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use bellwether_e2e::cluster::{MOMENT, WEB};
-use bellwether_e2e::control::Folder;
 use bellwether_e2e::fault::{Fault, Network};
-use bellwether_e2e::lab::wait_for;
+use bellwether_e2e::lab::{down, wait_for};
+use bellwether_e2e::remains::{self, Part};
 use bellwether_e2e::{Lab, Result};
 
 const LAB: &str = env!("CARGO_BIN_EXE_bellwether-lab");
@@ -68,37 +67,18 @@ async fn pods_answer_behind_a_service_and_a_cut_node_is_out_of_reach() -> Result
     Ok(())
 }
 
-/// The processes of the machine whose command line names the lab.
-fn processes_of(name: &str) -> Vec<String> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| {
-            let line = std::fs::read(entry.path().join("cmdline")).ok()?;
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            line.contains(name).then_some(line)
-        })
-        .collect()
-}
-
 #[tokio::test]
 async fn nothing_stays_behind_when_the_supervisor_or_the_keeper_is_killed() -> Result<()> {
-    for victim in ["supervise", "keep"] {
+    for victim in [Part::Supervisor, Part::Keeper] {
         let lab = bare().await?;
-        let name = name_of(lab.folder().path());
-        assert!(!processes_of(&name).is_empty());
-        let pattern = format!("{victim} .*{name}");
-        let killed = std::process::Command::new("pkill")
-            .args(["-KILL", "-f", &pattern])
-            .status();
-        assert!(
-            killed.is_ok_and(|status| status.success()),
-            "nothing to kill: {pattern}"
-        );
+        let folder = lab.folder().clone();
+        assert!(!remains::processes(&folder).is_empty());
+        remains::kill(victim, &folder)?;
         wait_for(
             "every process of the lab ending",
             Duration::from_secs(20),
             async || {
-                let left = processes_of(&name);
+                let left = remains::processes(&folder);
                 if left.is_empty() {
                     Ok(())
                 } else {
@@ -109,17 +89,8 @@ async fn nothing_stays_behind_when_the_supervisor_or_the_keeper_is_killed() -> R
         .await?;
         drop(lab);
         // A keeper that was killed cannot tidy up: the next `down` does.
-        bellwether_e2e::lab::down(&name).await?;
-        assert!(!Folder::of(&name).path().exists());
+        down(folder.lab()).await?;
+        assert_eq!(remains::all(&folder), Vec::<String>::new());
     }
     Ok(())
-}
-
-/// The lab's name, from its folder's.
-fn name_of(folder: &Path) -> String {
-    let name = folder
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    name.splitn(4, '-').nth(3).unwrap_or_default().to_owned()
 }

@@ -4,11 +4,10 @@
 use std::time::Instant;
 
 use bellwether_e2e::lab::ProxyMode;
-use bellwether_e2e::{Lab, Result};
+use bellwether_e2e::{Lab, Result, remains};
 
 use crate::cluster::{bare, product_ready};
-use crate::documents::{lines, type_in};
-use crate::lab::left_behind;
+use crate::documents::{UPGRADE, lines, type_in};
 use crate::{nodes, product, services};
 
 /// Does a part of the day, and says how long it took.
@@ -24,7 +23,8 @@ async fn install(lab: &Lab) -> Result<()> {
     product_ready(lab).await
 }
 
-async fn day(mode: ProxyMode) -> Result<()> {
+/// `uninstall` are the lines that end it.
+async fn day(mode: ProxyMode, uninstall: &str) -> Result<()> {
     let lab = part("the lab comes up", bare(mode)).await?;
     part("install, as the README says", install(&lab)).await?;
     let address = part("a Service gets an address", services::first_service(&lab)).await?;
@@ -40,23 +40,25 @@ async fn day(mode: ProxyMode) -> Result<()> {
     part("the key changes", product::change_key(&lab, address)).await?;
     part("drain", nodes::drain(&lab, address)).await?;
     part("power-off", nodes::power_off(&lab, address)).await?;
-    let uninstall = lines("README.md", "### Uninstall")?;
-    part("uninstall", type_in(&lab, &uninstall)).await?;
+    part("uninstall", type_in(&lab, uninstall)).await?;
     part("nothing hangs", product::gone(&lab)).await?;
-    let folder = lab.folder().path().to_owned();
+    let folder = lab.folder().clone();
     drop(lab);
-    assert_eq!(left_behind(&folder), Vec::<String>::new());
+    assert_eq!(remains::all(&folder), Vec::<String>::new());
     Ok(())
 }
 
 #[tokio::test]
 async fn a_day_with_kube_proxy_in_nftables_mode() -> Result<()> {
-    day(ProxyMode::Nftables).await
+    let uninstall = lines("README.md", "### Uninstall")?;
+    day(ProxyMode::Nftables, &uninstall).await
 }
 
 #[tokio::test]
 async fn a_day_with_kube_proxy_in_iptables_mode() -> Result<()> {
-    day(ProxyMode::Iptables).await
+    // The longer way: speakers first.
+    let uninstall = lines(UPGRADE, "## Uninstall")?;
+    day(ProxyMode::Iptables, &uninstall).await
 }
 
 #[tokio::test]

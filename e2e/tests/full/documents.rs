@@ -6,6 +6,9 @@ use std::process::Stdio;
 use bellwether_e2e::error::{Context, Error};
 use bellwether_e2e::{Lab, Result};
 
+/// The document that says how the product is upgraded, rolled back and uninstalled.
+pub const UPGRADE: &str = "docs/upgrade.md";
+
 /// The root of the repository, where users are told to type.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -13,17 +16,29 @@ pub fn root() -> PathBuf {
 
 /// The lines in the first block of shell below a heading of a document.
 pub fn lines(document: &str, heading: &str) -> Result<String> {
+    nth_lines(document, heading, 0)
+}
+
+/// The lines in the second one, which in these documents are those for Helm.
+pub fn lines_for_helm(document: &str, heading: &str) -> Result<String> {
+    nth_lines(document, heading, 1)
+}
+
+fn nth_lines(document: &str, heading: &str, nth: usize) -> Result<String> {
     let path = root().join(document);
     let text =
         std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
     let below = text
         .split_once(&format!("\n{heading}\n"))
         .map(|(_, below)| below);
-    let block = below.and_then(|below| below.split_once("```sh\n"));
-    let lines = block.and_then(|(_, block)| block.split_once("```"));
+    // Up to the next heading; a comment in a block is none.
+    let section = below.and_then(|below| below.split("\n## ").next());
+    let block = section.and_then(|section| section.split("```sh\n").nth(nth + 1));
+    let lines = block.and_then(|block| block.split_once("```"));
     lines.map(|(lines, _)| lines.to_owned()).ok_or_else(|| {
         Error::Unexpected(format!(
-            "{document} has no block of shell below {heading:?}"
+            "{document} has no block {} of shell below {heading:?}",
+            nth + 1
         ))
     })
 }

@@ -2,10 +2,10 @@
 
 use bellwether_e2e::Result;
 use bellwether_e2e::lab::ProxyMode;
+use bellwether_e2e::remains;
 
 use crate::cluster::{bare, probed, product_ready};
-use crate::documents::{lines, type_in};
-use crate::lab::left_behind;
+use crate::documents::{UPGRADE, lines, lines_for_helm, type_in};
 use crate::product::{self, NEXT};
 use crate::services::first_service;
 
@@ -18,18 +18,15 @@ async fn a_release_of_the_chart_is_upgraded_and_rolled_back_and_loses_nothing() 
     product::look(&lab).await?;
 
     product::tag_next(&lab).await?;
-    let upgrade = format!(
-        "helm upgrade bellwether charts/bellwether \
-         --namespace bellwether-system --set image.tag={NEXT} --wait"
-    );
+    let upgrade = lines_for_helm(UPGRADE, "## Upgrade")?;
+    // The other version is another tag of the same build.
+    let upgrade = format!("{} --set image.tag={NEXT} --wait", upgrade.trim());
+    let roll_back = lines_for_helm(UPGRADE, "## Roll back")?;
+    let roll_back = format!("{} --wait", roll_back.trim());
     let report = probed(&lab, address, async {
         type_in(&lab, &upgrade).await?;
         product::wait_version(&lab, NEXT).await?;
-        type_in(
-            &lab,
-            "helm rollback bellwether --namespace bellwether-system --wait",
-        )
-        .await?;
+        type_in(&lab, &roll_back).await?;
         product::wait_version(&lab, product::VERSION).await
     })
     .await?;
@@ -39,23 +36,20 @@ async fn a_release_of_the_chart_is_upgraded_and_rolled_back_and_loses_nothing() 
     );
     assert_eq!(report.lost, 0, "{report:?}");
 
-    // Uninstalling leaves the pools, so that what is installed next gives the same addresses.
-    type_in(
-        &lab,
-        "helm uninstall bellwether --namespace bellwether-system --wait",
-    )
-    .await?;
+    // Uninstalling leaves the pools, so that what is installed next gives the same addresses; the
+    // lines after it remove them too.
+    let uninstall = lines_for_helm(UPGRADE, "## Uninstall")?;
+    let (uninstall, remove) = uninstall.split_once('\n').unwrap_or_default();
+    type_in(&lab, &format!("{uninstall} --wait")).await?;
     assert!(
         lab.kubectl(&["get", "pools", "--output=name"], "")
             .await?
             .contains("/lan")
     );
-    let crds = "kubectl get crds --output=name | grep bellwether.dev | xargs kubectl delete\n\
-                kubectl delete namespace bellwether-system";
-    type_in(&lab, crds).await?;
+    type_in(&lab, remove).await?;
     product::gone(&lab).await?;
-    let folder = lab.folder().path().to_owned();
+    let folder = lab.folder().clone();
     drop(lab);
-    assert_eq!(left_behind(&folder), Vec::<String>::new());
+    assert_eq!(remains::all(&folder), Vec::<String>::new());
     Ok(())
 }

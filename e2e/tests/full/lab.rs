@@ -1,50 +1,11 @@
 //! The full lab itself: it comes up, breaks as it is told, and leaves nothing behind.
 
-use std::path::Path;
-
 use bellwether_e2e::fault::Fault;
 use bellwether_e2e::lab::{ProxyMode, down, wait_for};
+use bellwether_e2e::remains::{self, Part};
 use bellwether_e2e::{Lab, Result};
 
 use crate::cluster::{A_WHILE, WEB, bare, rolled_out};
-
-/// What of a lab is left on the machine: control groups, mounts, and processes in its groups.
-pub fn left_behind(folder: &Path) -> Vec<String> {
-    let name = folder
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let lab = name.splitn(4, '-').nth(3).unwrap_or_default();
-    let mut left = Vec::new();
-    let hierarchies = std::fs::read_dir("/sys/fs/cgroup")
-        .into_iter()
-        .flatten()
-        .flatten();
-    for hierarchy in hierarchies {
-        let group = hierarchy.path().join(format!("bellwether-lab-{lab}"));
-        if group.exists() {
-            left.push(group.display().to_string());
-        }
-    }
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    left.extend(
-        mounts
-            .lines()
-            .filter(|line| line.contains(name))
-            .map(ToOwned::to_owned),
-    );
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    left.extend(processes.filter_map(|entry| {
-        let read = |file| std::fs::read(entry.path().join(file)).ok();
-        let text = [read("cmdline")?, read("cgroup").unwrap_or_default()].concat();
-        let text = String::from_utf8_lossy(&text).replace('\0', " ");
-        (text.contains(name) || text.contains(&format!("bellwether-lab-{lab}/"))).then_some(text)
-    }));
-    if folder.exists() {
-        left.push(folder.display().to_string());
-    }
-    left
-}
 
 async fn web_over_its_service(lab: &Lab) -> Result<()> {
     let query = [
@@ -105,39 +66,30 @@ async fn pods_are_containers_and_a_node_comes_back_after_its_power_did() -> Resu
     rolled_out(&lab, "deployment/web", "--namespace=default").await?;
     web_over_its_service(&lab).await?;
 
-    let folder = lab.folder().path().to_owned();
+    let folder = lab.folder().clone();
     drop(lab);
-    assert_eq!(left_behind(&folder), Vec::<String>::new());
+    assert_eq!(remains::all(&folder), Vec::<String>::new());
     Ok(())
 }
 
 #[tokio::test]
 async fn nothing_of_the_nodes_stays_behind_when_the_lab_is_killed() -> Result<()> {
-    for victim in ["supervise", "keep"] {
+    for victim in [Part::Supervisor, Part::Keeper] {
         let lab = bare(ProxyMode::Nftables).await?;
         lab.apply(WEB).await?;
         rolled_out(&lab, "deployment/web", "--namespace=default").await?;
-        let folder = lab.folder().path().to_owned();
-        let name = folder.display().to_string();
-        let name = name.splitn(4, '-').nth(3).unwrap_or_default().to_owned();
-        let pattern = format!("{victim} .*{name}");
-        let killed = std::process::Command::new("pkill")
-            .args(["-KILL", "-f", &pattern])
-            .status();
-        assert!(
-            killed.is_ok_and(|status| status.success()),
-            "nothing to kill: {pattern}"
-        );
+        let folder = lab.folder().clone();
+        remains::kill(victim, &folder)?;
         drop(lab);
         // A keeper that was killed cannot tidy up: the next `down` does.
-        down(&name).await?;
+        down(folder.lab()).await?;
         // What ran in the lab ends by itself, as soon as the kernel has got round to it.
         wait_for("everything being gone", A_WHILE, async || {
-            let left = left_behind(&folder);
+            let left = remains::all(&folder);
             if left.is_empty() {
                 Ok(())
             } else {
-                Err(format!("{victim}: {left:?}"))
+                Err(format!("{victim:?}: {left:?}"))
             }
         })
         .await?;

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::cluster::{A_WHILE, IN_PRODUCT, owners, probed, product_ready};
+use crate::documents::{UPGRADE, lines, type_in};
 
 const DAEMONS: [(&str, &str, &str); 2] = [
     (
@@ -32,7 +33,7 @@ const DAEMONS: [(&str, &str, &str); 2] = [
 /// The version that the manifests name.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What stands for the version after it: another tag of the same build.
+/// What stands for another version: another tag of the same build.
 pub const NEXT: &str = "0.0.0-next";
 
 /// What operators look at a running product with.
@@ -108,7 +109,7 @@ pub async fn restart(lab: &Lab, address: IpAddr) -> Result<()> {
     Ok(())
 }
 
-/// Puts the next version on every node.
+/// Puts the other version on every node.
 pub async fn tag_next(lab: &Lab) -> Result<()> {
     for node in ["node-a", "node-b", "node-c"] {
         for (_, _, image) in DAEMONS {
@@ -128,16 +129,19 @@ pub async fn tag_next(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// Another version and back again. While both run a new Service gets an address that is announced,
-/// and a client of the old one loses nothing all the time.
+/// The lines of `docs/upgrade.md`, on a cluster that runs another version. While both run a new
+/// Service gets an address that is announced, and a client of the old one loses nothing all the time.
 pub async fn upgrade_and_roll_back(lab: &Lab, address: IpAddr) -> Result<()> {
     tag_next(lab).await?;
+    for (what, container, image) in DAEMONS {
+        let image = format!("{container}={image}:{NEXT}");
+        lab.kubectl(&[IN_PRODUCT, "set", "image", what, &image], "")
+            .await?;
+    }
+    wait_version(lab, NEXT).await?;
+    let upgrade = lines(UPGRADE, "## Upgrade")?;
     let report = probed(lab, address, async {
-        for (what, container, image) in DAEMONS {
-            let image = format!("{container}={image}:{NEXT}");
-            lab.kubectl(&[IN_PRODUCT, "set", "image", what, &image], "")
-                .await?;
-        }
+        type_in(lab, &upgrade).await?;
         let versions = versions_of_speakers(lab, |versions| versions.len() == 2).await?;
         lab.apply(&load_balancer("meanwhile", "", "")).await?;
         lab.wait_addresses("meanwhile", 1).await?;
@@ -149,12 +153,9 @@ pub async fn upgrade_and_roll_back(lab: &Lab, address: IpAddr) -> Result<()> {
         ];
         lab.kubectl(&announced, "").await?;
         println!("announced while speakers were of {versions:?}");
-        wait_version(lab, NEXT).await?;
-        for (what, _, _) in DAEMONS {
-            lab.kubectl(&[IN_PRODUCT, "rollout", "undo", what], "")
-                .await?;
-        }
-        wait_version(lab, VERSION).await
+        wait_version(lab, VERSION).await?;
+        type_in(lab, &lines(UPGRADE, "## Roll back")?).await?;
+        wait_version(lab, NEXT).await
     })
     .await?;
     lab.kubectl(&["delete", "service", "meanwhile"], "").await?;
@@ -163,7 +164,8 @@ pub async fn upgrade_and_roll_back(lab: &Lab, address: IpAddr) -> Result<()> {
         report.sent, report.lost
     );
     assert_eq!(report.lost, 0, "{report:?}");
-    Ok(())
+    type_in(lab, &upgrade).await?;
+    wait_version(lab, VERSION).await
 }
 
 /// Waits until the product runs everywhere, and every speaker is of this version.
