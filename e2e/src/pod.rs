@@ -14,7 +14,8 @@ use socket2::SockRef;
 use crate::error::{Context, Result};
 
 /// Octets of datagrams that wait to be read. A node that could not resolve an address for a while
-/// sends hundreds at once when it can, and the probes among them shall not be lost here.
+/// sends hundreds at once when it can, and a server may wait for the processor: what probes miss shall
+/// not be lost here. The kernel counts each datagram as some 800 octets.
 const ROOM: usize = 2 << 20;
 
 /// Serves `name` on every address and port, over TCP and UDP, until the process is killed.

@@ -20,7 +20,9 @@ pub const A_WHILE: Duration = Duration::from_mins(2);
 pub const IN_PRODUCT: &str = "--namespace=bellwether-system";
 
 /// Three pods that answer on port 80. One that ends serves for its grace period, as a server should
-/// that others still send to.
+/// that others still send to. It has a share of the processor, because without one it is the last on
+/// its node to get any: while other pods start it then sleeps until its socket is full, and what the
+/// probe misses was lost by the server.
 pub const WEB: &str = "\
 apiVersion: apps/v1
 kind: Deployment
@@ -36,6 +38,7 @@ spec:
       - name: web
         image: lab.bellwether.dev/web:1
         ports: [{containerPort: 80}]
+        resources: {requests: {cpu: 250m}}
         readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}
 ";
 
