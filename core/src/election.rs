@@ -294,6 +294,8 @@ pub struct Election {
     config: Config,
     started: Moment,
     now: Moment,
+    /// When the kernel received what this turn is about.
+    came_at: Moment,
     /// Nothing is taken before: what came while the loop was away may not all have been read.
     caught_up_at: Moment,
     links: Links,
@@ -338,6 +340,7 @@ impl Election {
             config,
             started: now,
             caught_up_at: now,
+            came_at: now,
             now,
             links: Links::default(),
             speakers: BTreeMap::new(),
@@ -363,7 +366,10 @@ impl Election {
                 channel,
                 beacon,
                 at,
-            } => self.receive(channel, &beacon, at.min(now))?,
+            } => {
+                self.came_at = at;
+                self.receive(channel, &beacon, at.min(now))?;
+            }
             Input::Seen { link, address, mac } => self.see(link, address, mac),
             Input::Sent { channel } => {
                 let (limit, pause) = (self.fence_limit(), self.config.profile.interval * 2);
@@ -432,6 +438,29 @@ impl Election {
         let lapsed =
             !hearing.is_alive(now, self.fence_limit()) && self.rules.keep(Mutation::NoFence);
         !fenced && !lapsed
+    }
+
+    /// Whether a question for `address` that came in on `link` at `asked_at` is still this node's to
+    /// answer: it has handed the address over meanwhile, and its successor leaves to it what was
+    /// asked before that claimed (3.7). `asked_at` is when the kernel received it.
+    #[must_use]
+    pub fn was_owner(&self, address: IpAddr, link: LinkIndex, asked_at: Moment) -> bool {
+        self.contests.get(&address).is_some_and(|contest| {
+            contest.own.is_none()
+                && contest.channels.contains(&Channel::Link(link))
+                && contest.handed_over.is_some_and(|until| {
+                    asked_at < until && self.now.since(until) <= self.fence_limit()
+                })
+        })
+    }
+
+    /// Whether a question for `address` that came in at `asked_at` is its last owner's to answer,
+    /// which has handed it over to this node (3.7).
+    #[must_use]
+    pub fn was_others(&self, address: IpAddr, asked_at: Moment) -> bool {
+        let own = self.contests.get(&address);
+        own.and_then(|contest| contest.own.as_ref())
+            .is_some_and(|own| own.reason == OwnReason::HandedOver && asked_at < own.since)
     }
 
     /// Whether this node owns the address.

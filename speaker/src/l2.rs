@@ -213,6 +213,10 @@ struct L2 {
     announcer: Announcer,
     sockets: Sockets,
     datagrams: Option<Datagrams>,
+    /// Whether the sockets let through what is about addresses that this node announces until
+    /// somebody takes them over, and whether one of those is gone.
+    filters_wide: bool,
+    filters_stale: bool,
     /// Links on which this node may not answer at present (R6, R7).
     fenced: BTreeSet<LinkIndex>,
     /// When all beacons were read the last time.
@@ -252,6 +256,8 @@ impl L2 {
             datagrams,
             contacts: Arc::default(),
             keyring: None,
+            filters_wide: false,
+            filters_stale: false,
             fenced: BTreeSet::new(),
             drained_at: now,
             leave_until: None,
@@ -380,6 +386,9 @@ impl L2 {
             self.tell(election::Input::Stop, now);
             self.left = true;
         }
+        if self.filters_stale {
+            self.set_filters();
+        }
         let may = |link: &LinkIndex| self.election.may_answer(*link, now);
         let (free, fenced): (BTreeSet<_>, BTreeSet<_>) = self.sockets.links().partition(may);
         let freed = !self.fenced.is_disjoint(&free);
@@ -428,7 +437,7 @@ impl L2 {
         self.links = links;
         self.follow_links(now);
         self.memberships.retry();
-        self.sockets.set_filters(&self.assignments, &self.links);
+        self.set_filters();
         let links = Links::clone(&self.links);
         self.announcer
             .handle(announcer::Input::Links(links.clone()), now);
@@ -437,6 +446,22 @@ impl L2 {
         }
         self.act(now);
         set(&self.metrics.groups, self.memberships.count());
+    }
+
+    /// Lets through what is about the addresses that this node may announce or, until others have
+    /// taken them over, still does.
+    fn set_filters(&mut self) {
+        let (node, assignments) = (&self.node, &self.assignments);
+        let is_candidate = |address| {
+            let assignment = assignments.get(address);
+            assignment.is_some_and(|assignment| assignment.candidate(node).is_some())
+        };
+        let owned = self.election.owned().map(|owned| owned.address);
+        let leaving: Vec<_> = owned.filter(|&address| !is_candidate(address)).collect();
+        self.filters_wide = !leaving.is_empty();
+        self.filters_stale = false;
+        self.sockets
+            .set_filters(assignments, leaving.into_iter(), &self.links);
     }
 
     fn follow_links(&mut self, now: Moment) {
@@ -454,7 +479,7 @@ impl L2 {
         let old = std::mem::replace(&mut self.assignments, Arc::clone(&new));
         if new.ipv4_networks() != old.ipv4_networks() || new.ipv6_networks() != old.ipv6_networks()
         {
-            self.sockets.set_filters(&new, &self.links);
+            self.set_filters();
         }
         for address in new.gone(&old) {
             self.tell(election::Input::Unassign { address }, now);
@@ -530,6 +555,7 @@ impl L2 {
                     announcer::Input::Forget { address }
                 };
                 self.announcer.handle(input, now);
+                self.filters_stale |= self.filters_wide && !prepared;
                 self.metrics.moves.release(reason);
                 self.reports.release(address, reason);
                 set(&self.metrics.owned, self.election.owned_count());
@@ -565,7 +591,7 @@ impl L2 {
             let Some(link) = self.links.get(index) else {
                 return;
             };
-            let received = match socket.receive(buffer) {
+            let (received, stamp) = match socket.receive_stamped(buffer, &mut self.control) {
                 Ok(Some(received)) => received,
                 Ok(None) => return,
                 Err(error) => {
@@ -587,9 +613,17 @@ impl L2 {
             let Some(link) = self.links.get(index) else {
                 return;
             };
-            // Asked right before the answer leaves (R6, A9).
+            // Asked right before the answer leaves (R6, A9). Of an address that is handed over each
+            // question is answered by the one whose it was when it came.
             let may = self.election.may_answer(index, now);
-            let announces = |address| may && self.announcer.announces(address, index);
+            let asked_at = party::arrival(stamp, clock::now());
+            let announces = |address| {
+                may && if self.announcer.announces(address, index) {
+                    !self.election.was_others(address, asked_at)
+                } else {
+                    self.election.was_owner(address, index, asked_at)
+                }
+            };
             match respond(&received, link, &self.links, announces) {
                 Verdict::Answer(frame) => self.send(index, &frame, &self.metrics.replies),
                 Verdict::Foreign(claim) => {

@@ -93,54 +93,43 @@ impl PacketSocket {
 
     /// The next frame, or none if there is none now. A frame longer than `buffer` is cut.
     pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<Received<'a>>> {
-        // SAFETY: it is a plain C structure for which all zeros are a valid value.
-        let mut from: libc::sockaddr_ll = unsafe { zeroed() };
-        let mut from_length = length_of::<libc::sockaddr_ll>();
-        // SAFETY: buffer and address are valid for writes of the lengths given beside them.
-        let length = unsafe {
-            libc::recvfrom(
-                self.socket.as_raw_fd(),
-                buffer.as_mut_ptr().cast(),
-                buffer.len(),
-                0,
-                ptr::from_mut(&mut from).cast(),
-                &raw mut from_length,
-            )
-        };
-        let Ok(length) = usize::try_from(length) else {
-            let error = io::Error::last_os_error();
-            return match error.kind() {
-                io::ErrorKind::WouldBlock => Ok(None),
-                _ => Err(error),
-            };
-        };
-        Ok(Some(Received {
-            octets: &buffer[..length],
-            delivery: self.delivery(&from),
-        }))
+        let received = self.receive_stamped(buffer, &mut [])?;
+        Ok(received.map(|(received, _)| received))
     }
 
-    /// The next frame, and when the kernel received it by its wall clock, if it says so.
+    /// Like [`Self::receive`], and when the kernel received it by its wall clock, if it says so.
     ///
     /// `control` is where the kernel writes the time: see [`control_space`].
-    pub fn receive_stamped(
+    pub fn receive_stamped<'a>(
         &self,
-        buffer: &mut [u8],
+        buffer: &'a mut [u8],
         control: &mut [u8],
-    ) -> io::Result<Option<(usize, Option<TimeSpec>)>> {
-        let mut pieces = [io::IoSliceMut::new(buffer)];
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let descriptor = self.socket.as_raw_fd();
-        let received = match recvmsg::<LinkAddr>(descriptor, &mut pieces, Some(control), flags) {
-            Ok(received) => received,
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
-            Err(error) => return Err(error.into()),
+    ) -> io::Result<Option<(Received<'a>, Option<TimeSpec>)>> {
+        let wants_stamp = !control.is_empty();
+        let (length, from, stamp) = {
+            let mut pieces = [io::IoSliceMut::new(buffer)];
+            let flags = MsgFlags::MSG_DONTWAIT;
+            let descriptor = self.socket.as_raw_fd();
+            let received = match recvmsg::<LinkAddr>(descriptor, &mut pieces, Some(control), flags)
+            {
+                Ok(received) => received,
+                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            let mut stamp = None;
+            if wants_stamp {
+                stamp = received.cmsgs()?.find_map(|message| match message {
+                    ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
+                    _ => None,
+                });
+            }
+            (received.bytes, received.address, stamp)
         };
-        let stamp = received.cmsgs()?.find_map(|message| match message {
-            ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
-            _ => None,
-        });
-        Ok(Some((received.bytes, stamp)))
+        let received = Received {
+            octets: &buffer[..length],
+            delivery: self.delivery(from),
+        };
+        Ok(Some((received, stamp)))
     }
 
     /// Has the kernel stamp what it receives.
@@ -170,11 +159,12 @@ impl PacketSocket {
 
     /// A frame that the kernel has given to a VLAN or macvlan on top of this link arrives here too;
     /// it is for that link, and has the index of that link.
-    fn delivery(&self, from: &libc::sockaddr_ll) -> Delivery {
-        if from.sll_ifindex != self.link {
+    fn delivery(&self, from: Option<LinkAddr>) -> Delivery {
+        let Some(from) = from.filter(|from| libc::c_int::try_from(from.ifindex()) == Ok(self.link))
+        else {
             return Delivery::Other;
-        }
-        match from.sll_pkttype {
+        };
+        match from.pkttype() {
             libc::PACKET_HOST => Delivery::Host,
             libc::PACKET_BROADCAST => Delivery::Broadcast,
             libc::PACKET_MULTICAST => Delivery::Multicast,

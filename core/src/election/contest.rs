@@ -35,6 +35,8 @@ pub(super) struct Contest {
     pub(super) last_owner: Option<NodeName>,
     pub(super) free_since: Option<Moment>,
     pub(super) own: Option<Own>,
+    /// When the claim came in of the successor that it was handed over to last.
+    pub(super) handed_over: Option<Moment>,
     pub(super) probe: Option<Probe>,
     /// A stranger that uses it, and until when to leave it alone.
     pub(super) conflict: Option<MacAddr>,
@@ -132,6 +134,7 @@ impl Contest {
             last_owner: None,
             free_since: None,
             own: None,
+            handed_over: None,
             probe: None,
             conflict: None,
             not_before: Moment::ORIGIN,

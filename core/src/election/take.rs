@@ -226,6 +226,7 @@ impl Election {
         contest.highest = contest.highest.max(term);
         contest.last_owner = Some(me.clone());
         contest.free_since = None;
+        contest.handed_over = None;
         contest.probe = None;
         contest.conflict = None;
         contest.own = Some(Own {

@@ -52,7 +52,7 @@ impl L2 {
             let Some(socket) = self.sockets.get(link, poller::Channel::Beacon) else {
                 return;
             };
-            let (length, stamp) = match socket.receive_stamped(buffer, &mut self.control) {
+            let (received, stamp) = match socket.receive_stamped(buffer, &mut self.control) {
                 Ok(Some(received)) => received,
                 Ok(None) => return,
                 Err(error) => {
@@ -60,8 +60,8 @@ impl L2 {
                     return;
                 }
             };
-            let at = self.arrival(stamp, now);
-            let payload = Ethernet::parse(&buffer[..length]).map(|frame| frame.payload);
+            let at = arrival(stamp, now).max(self.drained_at);
+            let payload = Ethernet::parse(received.octets).map(|frame| frame.payload);
             let opened = match payload {
                 Ok(payload) => keyring.open(payload),
                 Err(_) => continue,
@@ -106,18 +106,6 @@ impl L2 {
             at,
         };
         self.tell(input, now);
-    }
-
-    /// When a frame came: by the kernel's stamp, which is of the wall clock, and so worth no more
-    /// than its distance from now; and not before all was read the last time (R5).
-    fn arrival(&self, stamp: Option<TimeSpec>, now: Moment) -> Moment {
-        let age = stamp.and_then(|stamp| {
-            let wall = clock_gettime(ClockId::CLOCK_REALTIME).ok()?;
-            let nanoseconds = (wall - stamp).num_nanoseconds();
-            u64::try_from(nanoseconds).ok()
-        });
-        let age = std::time::Duration::from_nanos(age.unwrap_or(0));
-        (now - age).max(self.drained_at)
     }
 
     /// Sends a beacon, and tells the election if it has left.
@@ -185,4 +173,15 @@ impl L2 {
             tracing::trace!(%cause, "a beacon is not taken in");
         }
     }
+}
+
+/// When a frame came that is read now: by the kernel's stamp, which is of the wall clock, and so
+/// worth no more than its distance from now (R5).
+pub(super) fn arrival(stamp: Option<TimeSpec>, now: Moment) -> Moment {
+    let age = stamp.and_then(|stamp| {
+        let wall = clock_gettime(ClockId::CLOCK_REALTIME).ok()?;
+        let nanoseconds = (wall - stamp).num_nanoseconds();
+        u64::try_from(nanoseconds).ok()
+    });
+    now - std::time::Duration::from_nanos(age.unwrap_or(0))
 }

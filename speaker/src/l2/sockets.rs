@@ -99,8 +99,14 @@ impl Sockets {
     }
 
     /// Lets through what is about the addresses of `assignments` that this node may announce, and
-    /// about the gateways of `links`, which are asked whether frames arrive (R8).
-    pub(super) fn set_filters(&mut self, assignments: &Assignments, links: &Links) {
+    /// about the gateways of `links`, which are asked whether frames arrive (R8). So is what is about
+    /// `leaving`: addresses that this node announces until somebody takes them over.
+    pub(super) fn set_filters(
+        &mut self,
+        assignments: &Assignments,
+        leaving: impl Iterator<Item = IpAddr>,
+        links: &Links,
+    ) {
         let gateways: BTreeSet<IpAddr> = links
             .iter()
             .flat_map(|(_, link)| link.gateways.iter().copied())
@@ -116,6 +122,15 @@ impl Sockets {
                 IpNet::V6(network) => ipv6.push(network),
             }
         }
+        let (mut leaving_ipv4, mut leaving_ipv6) = (BTreeSet::new(), BTreeSet::new());
+        for address in leaving {
+            match address {
+                IpAddr::V4(address) => leaving_ipv4.insert(address),
+                IpAddr::V6(address) => leaving_ipv6.insert(address),
+            };
+        }
+        ipv4.extend(filter::cover_ipv4(&leaving_ipv4));
+        ipv6.extend(filter::cover_ipv6(&leaving_ipv6));
         self.filters.arp = filter::arp(&ipv4);
         self.filters.ndp = filter::ndp(&ipv6);
         for (index, sockets) in &self.open {
@@ -174,7 +189,9 @@ impl Sockets {
         let beacon =
             PacketSocket::open(link, EtherType(beacon::ETHER_TYPE), &self.filters.beacons)?;
         beacon.join(beacon::GROUP)?;
-        beacon.stamp()?;
+        for socket in [&arp, &ndp, &beacon] {
+            socket.stamp()?;
+        }
         poller.add(beacon.as_fd(), Source::Socket(link, Channel::Beacon))?;
         poller.add(arp.as_fd(), Source::Socket(link, Channel::Arp))?;
         poller.add(ndp.as_fd(), Source::Socket(link, Channel::Ndp))?;

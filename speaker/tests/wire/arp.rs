@@ -61,6 +61,21 @@ fn a1_the_kernel_of_a_client_finds_the_address_and_no_other() {
     });
 }
 
+/// The node is no candidate any more, and those that are have not taken the address yet.
+#[test]
+fn an_address_is_answered_for_until_somebody_takes_it_over() {
+    with_privileges(|| {
+        let (lan, mut speaker) = announced();
+        speaker.assign("192.0.2.10", &["other"]);
+        let next = Ipv4Addr::new(192, 0, 2, 13);
+        speaker.assign("192.0.2.13", &[NODE]);
+        lan.tap
+            .next(|frame| announcement(frame).filter(|arp| arp.sender_ip == next));
+        lan.tap.say(&request(CLIENT_MAC, CLIENT_IP, VIP));
+        assert_eq!(answered(&lan.tap), [CLIENT_IP]);
+    });
+}
+
 #[test]
 fn a1_requests_of_all_lengths_are_answered_and_wrong_ones_are_not() {
     with_privileges(|| {
