@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::beacon::{Beacon, Session};
+use crate::frame::beacon::{Beacon, Session, Spares};
 use crate::link::{LinkIndex, Links};
 use crate::mac::MacAddr;
 use crate::membership::book::Changes;
@@ -55,7 +55,7 @@ mod snapshot;
 mod take;
 pub mod trace;
 
-use beat::Beat;
+use beat::{Beat, Draft};
 use book::Book;
 use contest::Contest;
 pub use snapshot::{ChannelSnapshot, ContestSnapshot, PathSnapshot, PeerSnapshot, Snapshot};
@@ -316,6 +316,10 @@ pub struct Election {
     left: bool,
     rebalance_at: Moment,
     #[serde(skip)]
+    spares: Spares,
+    #[serde(skip)]
+    draft: Draft,
+    #[serde(skip)]
     rules: Rules,
 }
 
@@ -354,6 +358,8 @@ impl Election {
             leaving: false,
             left: false,
             rebalance_at: now,
+            spares: Spares::default(),
+            draft: Draft::default(),
             rules,
         }
     }
@@ -368,7 +374,9 @@ impl Election {
                 at,
             } => {
                 self.came_at = at;
-                self.receive(channel, &beacon, at.min(now))?;
+                let received = self.receive(channel, &beacon, at.min(now));
+                self.spares.put(beacon);
+                received?;
             }
             Input::Seen { link, address, mac } => self.see(link, address, mac),
             Input::Sent { channel } => {
@@ -423,6 +431,12 @@ impl Election {
     /// The next thing to do that has not been handed out.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Where beacons that are done with go, and those come from that are handed in: so neither
+    /// takes new memory.
+    pub fn spares(&mut self) -> &mut Spares {
+        &mut self.spares
     }
 
     /// R6, R7: whether this node may answer and announce on that link: it has said lately that it
@@ -495,11 +509,8 @@ impl Election {
             && self.rules.keep(crate::mutation::Mutation::NoGap)
         {
             self.caught_up_at = now + self.interval() * 2;
-            let channels: Vec<_> = self.membership.channels().collect();
-            for channel in channels {
-                if let Some(hearing) = self.membership.hearing_mut(channel) {
-                    hearing.start_over(now);
-                }
+            for (_, hearing) in self.membership.hearings_mut() {
+                hearing.start_over(now);
             }
         }
     }

@@ -124,6 +124,12 @@ impl Membership {
         self.hearing.get_mut(&channel)
     }
 
+    pub(crate) fn hearings_mut(&mut self) -> impl Iterator<Item = (Channel, &mut Hearing)> {
+        self.hearing
+            .iter_mut()
+            .map(|(&channel, hearing)| (channel, hearing))
+    }
+
     pub(crate) fn channels(&self) -> impl Iterator<Item = Channel> {
         self.hearing.keys().copied()
     }
@@ -285,11 +291,18 @@ impl Membership {
     /// first: who does not know yet that it is heard, whose book is not known, who is silent.
     ///
     /// Those who need it are all listed, up to [`MOST_HEARD`]; of the others some, `turn` by turn.
-    pub(crate) fn heard(&self, channel: Channel, now: Moment, turn: usize) -> Vec<Heard> {
+    /// They are written to `urgent`, which is empty, with the help of `others`.
+    pub(crate) fn heard(
+        &self,
+        channel: Channel,
+        now: Moment,
+        turn: usize,
+        urgent: &mut Vec<Heard>,
+        others: &mut Vec<Heard>,
+    ) {
         // Few enough that fifty speakers cost each other two megabits per second.
         const LISTED: usize = 12;
-        let mut urgent = Vec::new();
-        let mut others = Vec::new();
+        others.clear();
         for peer in self.peers.values() {
             let Some(path) = peer.path(channel) else {
                 continue;
@@ -316,10 +329,9 @@ impl Membership {
             age: now.since(at),
             synced: false,
         }));
-        take_turn(&mut urgent, MOST_HEARD, turn);
-        take_turn(&mut others, LISTED.saturating_sub(urgent.len()), turn);
-        urgent.append(&mut others);
-        urgent
+        take_turn(urgent, MOST_HEARD, turn);
+        take_turn(others, LISTED.saturating_sub(urgent.len()), turn);
+        urgent.append(others);
     }
 
     /// R10: whether a peer other than `suspect` says that it has heard it lately on one of

@@ -11,9 +11,11 @@
 //! ```
 //!
 //! It is an OS thread without an async runtime, so that nothing else in the process can delay it.
-//! It never waits for the API, a lock, or, at rest, an allocation: it reads immutable snapshots, and
-//! what it has to say it leaves in a channel or counts as dropped. Since one thread both decides who
-//! owns an address and sends the answers, no answer goes out after a release (A9).
+//! It never waits for the API, a lock, or, at rest, an allocation, but for the one snapshot per second
+//! by which it says what it is at: it reads immutable snapshots, and what it has to say it leaves in
+//! a channel or counts as dropped. Since one thread both decides who owns an address and sends the
+//! answers, no answer goes out after a release (A9), except to what was asked before it was handed
+//! over.
 //!
 //! [`spawn`] starts it; [`Inbox`] is how others hand it what it works on.
 
@@ -389,10 +391,14 @@ impl L2 {
         if self.filters_stale {
             self.set_filters();
         }
-        let may = |link: &LinkIndex| self.election.may_answer(*link, now);
-        let (free, fenced): (BTreeSet<_>, BTreeSet<_>) = self.sockets.links().partition(may);
-        let freed = !self.fenced.is_disjoint(&free);
-        self.fenced = fenced;
+        let mut freed = false;
+        for link in self.sockets.links() {
+            if self.election.may_answer(link, now) {
+                freed |= self.fenced.remove(&link);
+            } else {
+                self.fenced.insert(link);
+            }
+        }
         if freed {
             // What was announced meanwhile did not leave.
             let owned: Vec<_> = self.election.owned().map(|owned| owned.address).collect();
@@ -566,6 +572,7 @@ impl L2 {
             }
             election::Output::Beacon { channel, beacon } => {
                 self.send_beacon(channel, &beacon, now);
+                self.election.spares().put(beacon);
             }
             election::Output::Probe { link, address } => {
                 if let Some(mac) = self.links.get(link).map(|link| link.mac) {

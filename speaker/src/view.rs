@@ -170,7 +170,9 @@ impl View {
                     .map(|facts| (facts.name, facts.nodes))
                     .collect();
                 for key in undecodable {
-                    if let Some((name, nodes)) = self.advertisements.remove_entry(&key.name.into())
+                    if let Some((name, nodes)) = self
+                        .advertisements
+                        .remove_entry(&AdvertisementName::from(key.name))
                     {
                         new.insert(name, nodes);
                     }

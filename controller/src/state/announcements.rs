@@ -265,7 +265,7 @@ impl State {
         let advertised: Vec<Vec<AdvertisedNode>> = spec
             .advertisements
             .iter()
-            .filter_map(|name| self.advertisements.get(&name.as_str().into()))
+            .filter_map(|name| self.advertisements.get(name.as_str()))
             .map(|facts| facts.status.nodes.iter().map(advertised_node).collect())
             .collect();
         let only_nodes: Option<BTreeSet<NodeName>> = spec

@@ -1,6 +1,7 @@
 //! When beacons go out, and what is in them.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::own::YOUNG;
 use super::{Config, Election, Output};
 use crate::frame::beacon::wire::room_for_entries;
-use crate::frame::beacon::{Beacon, Flags, Heard, Part, Pulse};
+use crate::frame::beacon::{Beacon, Entry, Flags, Heard, Pulse};
 use crate::membership::book::Changes;
 use crate::membership::timing::{Profile, silence_limit};
 use crate::membership::{Channel, Ignored, is_heard};
@@ -49,6 +50,27 @@ pub(super) struct Beat {
     late: Duration,
     /// The silence that the last beacons allow this node.
     promises: [Duration; 5],
+}
+
+/// Room for what goes out at a time, which is used again each time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    channels: Vec<(Channel, Pulse)>,
+    /// For each channel the beacon that says whom this node hears.
+    first: Vec<Beacon>,
+    entries: Vec<Entry>,
+    /// How many of the entries have been said when a beacon is full.
+    ends: Vec<usize>,
+    others: Vec<Heard>,
+}
+
+impl Draft {
+    fn clear(&mut self) {
+        self.channels.clear();
+        self.first.clear();
+        self.entries.clear();
+        self.ends.clear();
+    }
 }
 
 impl Beat {
@@ -173,41 +195,46 @@ impl Election {
             },
             ..pulse
         };
-        let channels: Vec<_> = self
-            .membership
-            .channels()
-            .map(|channel| match channel {
-                Channel::Link(_) => (channel, pulse),
-                Channel::Unicast => (channel, slow),
-            })
-            .filter(|(channel, _)| unicast || matches!(channel, Channel::Link(_)))
-            .collect();
-        let heard: Vec<_> = channels
-            .iter()
-            .map(|(channel, _)| {
-                let turn = usize::try_from(self.beat.turn).unwrap_or(0);
-                self.membership.heard(*channel, now, turn)
-            })
-            .collect();
-        let most = heard.iter().map(Vec::len).max().unwrap_or(0);
-        let room = room_for_entries(&self.config.node, most);
-        let parts = self.book.news(now, room);
-        for (index, part) in parts.into_iter().enumerate() {
-            for ((channel, pulse), heard) in channels.iter().zip(&heard) {
-                // What does not fit into one beacon follows in others, without what was said.
-                let heard = if index == 0 {
-                    heard.clone()
-                } else {
-                    Vec::new()
-                };
-                self.send(*channel, *pulse, heard, part.clone());
+        let mut draft = std::mem::take(&mut self.draft);
+        draft.clear();
+        let turn = usize::try_from(self.beat.turn).unwrap_or(0);
+        for channel in self.membership.channels() {
+            let pulse = match channel {
+                Channel::Link(_) => pulse,
+                Channel::Unicast if unicast => slow,
+                Channel::Unicast => continue,
+            };
+            let mut beacon = self.spares.take();
+            beacon.pulse = pulse;
+            let others = &mut draft.others;
+            self.membership
+                .heard(channel, now, turn, &mut beacon.heard, others);
+            draft.channels.push((channel, pulse));
+            draft.first.push(beacon);
+        }
+        let most = draft.first.iter().map(|beacon| beacon.heard.len()).max();
+        let room = room_for_entries(&self.config.node, most.unwrap_or(0));
+        self.book
+            .news(now, room, &mut draft.entries, &mut draft.ends);
+        draft.ends.push(draft.entries.len());
+        let mut start = 0;
+        for &end in &draft.ends {
+            let entries = &draft.entries[start..end];
+            start = end;
+            // What does not fit into one beacon follows in others, without what was said.
+            let mut first = draft.first.drain(..);
+            for &(channel, pulse) in &draft.channels {
+                let mut beacon = first.next().unwrap_or_else(|| self.spares.take());
+                beacon.pulse = pulse;
+                self.send(channel, beacon, None, entries);
             }
         }
-        self.send_book(&channels);
+        self.send_book(&mut draft);
+        self.draft = draft;
     }
 
     /// Sends parts of the book while somebody needs it.
-    fn send_book(&mut self, channels: &[(Channel, Pulse)]) {
+    fn send_book(&mut self, draft: &mut Draft) {
         let now = self.now;
         let me = self.config.session;
         let wanted = self.membership.peers().any(|(_, peer)| {
@@ -228,17 +255,26 @@ impl Election {
         self.beat.last_parts = Some(now);
         for _ in 0..PARTS {
             let room = room_for_entries(&self.config.node, 0);
-            let Some(part) = self.book.next_part(room) else {
+            draft.entries.clear();
+            let Some(range) = self.book.next_part(room, &mut draft.entries) else {
                 break;
             };
-            for (channel, pulse) in channels {
-                self.send(*channel, *pulse, Vec::new(), part.clone());
+            for &(channel, pulse) in &draft.channels {
+                let mut beacon = self.spares.take();
+                beacon.pulse = pulse;
+                self.send(channel, beacon, Some(range), &draft.entries);
             }
         }
     }
 
-    fn send(&mut self, channel: Channel, pulse: Pulse, heard: Vec<Heard>, part: Part) {
-        let now = self.now;
+    /// Sends `beacon`, which has its pulse and says whom this node hears.
+    fn send(
+        &mut self,
+        channel: Channel,
+        mut beacon: Beacon,
+        range: Option<(IpAddr, IpAddr)>,
+        entries: &[Entry],
+    ) {
         self.beat.sequence += 1;
         let (mac, deaf) = match channel {
             Channel::Link(index) => (
@@ -249,20 +285,18 @@ impl Election {
             ),
             Channel::Unicast => (None, false),
         };
-        let beacon = Beacon {
-            sender: self.config.node.clone(),
-            session: self.config.session,
-            sequence: self.beat.sequence,
-            mac,
-            pulse,
-            flags: Flags {
-                leaving: self.leaving,
-                deaf,
-                young: now.since(self.started) < YOUNG,
-            },
-            heard,
-            part,
+        beacon.sender.clone_from(&self.config.node);
+        beacon.session = self.config.session;
+        beacon.sequence = self.beat.sequence;
+        beacon.mac = mac;
+        beacon.flags = Flags {
+            leaving: self.leaving,
+            deaf,
+            young: self.now.since(self.started) < YOUNG,
         };
+        beacon.part.digest = self.book.digest();
+        beacon.part.range = range;
+        beacon.part.entries.extend_from_slice(entries);
         self.outputs.push_back(Output::Beacon { channel, beacon });
     }
 

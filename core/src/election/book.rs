@@ -76,11 +76,22 @@ impl Book {
         self.cursor.is_some()
     }
 
-    /// What has changed lately, in as many beacons as it takes; at least one.
-    pub(super) fn news(&mut self, now: Moment, room: usize) -> Vec<Part> {
+    /// The digest of what it claims.
+    pub(super) const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What has changed lately, in as many beacons as it takes: written to `entries`, which is empty,
+    /// and to `ends` where each beacon but the last ends.
+    pub(super) fn news(
+        &mut self,
+        now: Moment,
+        room: usize,
+        entries: &mut Vec<Entry>,
+        ends: &mut Vec<usize>,
+    ) {
         self.recent
             .retain(|said| said.owed > 0 || now <= said.until);
-        let mut parts = vec![self.part(None)];
         let mut left = room;
         // Those that have not been said often enough first.
         self.recent
@@ -92,54 +103,35 @@ impl Book {
                 if said.owed == 0 {
                     break;
                 }
-                parts.push(Part {
-                    digest: self.digest,
-                    range: None,
-                    entries: Vec::new(),
-                });
+                ends.push(entries.len());
                 left = room;
             }
             left = left.saturating_sub(length);
             said.owed = said.owed.saturating_sub(1);
-            if let Some(part) = parts.last_mut() {
-                part.entries.push(said.entry);
-            }
-        }
-        parts
-    }
-
-    const fn part(&self, range: Option<(IpAddr, IpAddr)>) -> Part {
-        Part {
-            digest: self.digest,
-            range,
-            entries: Vec::new(),
+            entries.push(said.entry);
         }
     }
 
-    /// The next part of the whole book.
-    pub(super) fn next_part(&mut self, room: usize) -> Option<Part> {
+    /// The next part of the whole book: its claims are written to `entries`, which is empty, and it
+    /// reaches from the first address to the second.
+    pub(super) fn next_part(
+        &mut self,
+        mut room: usize,
+        entries: &mut Vec<Entry>,
+    ) -> Option<(IpAddr, IpAddr)> {
         let from = self.cursor?;
-        let entries = take_while_it_fits(self.claims.range(from..).map(|(_, e)| *e), room);
-        let next = entries
-            .last()
-            .and_then(|last| {
-                let behind = (
-                    std::ops::Bound::Excluded(last.address),
-                    std::ops::Bound::Unbounded,
-                );
-                self.claims.range(behind).next()
-            })
-            .map(|(address, _)| *address);
-        let last = entries.last().map(|last| last.address);
-        let to = match (next, last) {
-            (Some(_), Some(last)) => last,
-            _ => Part::EVERYTHING.1,
-        };
-        self.cursor = next;
-        Some(Part {
-            entries,
-            ..self.part(Some((from, to)))
-        })
+        let mut to = Part::EVERYTHING.1;
+        self.cursor = None;
+        for (&address, entry) in self.claims.range(from..) {
+            let Some(left) = room.checked_sub(entry_length(entry)) else {
+                to = entries.last().map_or(to, |last| last.address);
+                self.cursor = (!entries.is_empty()).then_some(address);
+                break;
+            };
+            room = left;
+            entries.push(*entry);
+        }
+        Some((from, to))
     }
 }
 
@@ -148,16 +140,4 @@ const fn is_about_others(entry: &Entry) -> bool {
         entry.standing,
         crate::frame::beacon::Standing::Relayed { .. }
     )
-}
-
-fn take_while_it_fits(entries: impl Iterator<Item = Entry>, mut room: usize) -> Vec<Entry> {
-    let mut taken = Vec::new();
-    for entry in entries {
-        let Some(left) = room.checked_sub(entry_length(&entry)) else {
-            break;
-        };
-        room = left;
-        taken.push(entry);
-    }
-    taken
 }

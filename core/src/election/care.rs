@@ -214,15 +214,13 @@ impl Election {
         self.ask_silent_owners();
         self.ask_for_witness();
         let (now, limit) = (self.now, self.limit());
-        let channels: Vec<_> = self.membership.channels().collect();
-        for channel in channels {
-            if matches!(channel, Channel::Link(_))
-                && let Some(hearing) = self.membership.hearing_mut(channel)
-                && hearing.notice_deafness(now, limit)
-            {
-                self.look_at_all();
-                self.beat.burst(now);
-            }
+        let mut fell_deaf = false;
+        for (channel, hearing) in self.membership.hearings_mut() {
+            fell_deaf |= matches!(channel, Channel::Link(_)) && hearing.notice_deafness(now, limit);
+        }
+        if fell_deaf {
+            self.look_at_all();
+            self.beat.burst(now);
         }
         let mut fell_silent = false;
         for (_, peer) in self.membership.peers_mut() {
@@ -292,11 +290,6 @@ impl Election {
     fn ask_for_witness(&mut self) {
         let now = self.now;
         for (_, peer) in self.membership.peers_mut() {
-            let wanted = peer.book.addresses().find_map(|address| {
-                let contest = self.contests.get(&address)?;
-                contest.candidate(&self.config.node)?;
-                Some((address, contest.channels.clone()))
-            });
             let [path] = &mut peer.paths[..] else {
                 continue;
             };
@@ -305,11 +298,16 @@ impl Election {
                 continue;
             }
             path.asked = Some(now);
+            let wanted = peer.book.addresses().find_map(|address| {
+                let contest = self.contests.get(&address)?;
+                contest.candidate(&self.config.node)?;
+                Some((address, &contest.channels))
+            });
             let Some((address, channels)) = wanted else {
                 continue;
             };
             for channel in channels {
-                if let Channel::Link(link) = channel {
+                if let Channel::Link(link) = *channel {
                     self.outputs.push_back(Output::Probe { link, address });
                 }
             }

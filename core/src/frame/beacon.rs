@@ -17,7 +17,10 @@ use crate::mac::MacAddr;
 use crate::name::NodeName;
 
 pub mod keyring;
+mod spares;
 pub mod wire;
+
+pub use spares::Spares;
 
 /// The `EtherType` of beacons: local experimental 1 (IEEE 802-2014 section 9.2.3).
 pub const ETHER_TYPE: u16 = 0x88b5;

@@ -3,8 +3,6 @@
 //! Nothing is decided here: see `bellwether_core::election`. Without keys there is no election, as no
 //! beacon could be told from a forgery, and nothing is announced.
 
-use std::sync::Arc;
-
 use bellwether_core::election::{self, Election};
 use bellwether_core::frame::beacon::keyring::Keyring;
 use bellwether_core::frame::beacon::{self, Beacon};
@@ -19,9 +17,6 @@ use nix::time::{ClockId, clock_gettime};
 use super::L2;
 use super::poller;
 
-/// Octets of an Ethernet header.
-const HEADER: usize = 14;
-
 /// How many beacons are taken from one socket in one turn: more than all speakers can send while
 /// this one is away for as long as it may be, so that in practice all are.
 const BEACONS_PER_TURN: usize = 4096;
@@ -33,9 +28,10 @@ impl L2 {
         let Some(keyring) = self.keyring.clone() else {
             return;
         };
-        let links: Vec<LinkIndex> = self.sockets.links().collect();
-        for link in links {
-            self.take_beacons_of(link, &keyring, now, buffer);
+        let mut link = self.sockets.link_after(None);
+        while let Some(this) = link {
+            self.take_beacons_of(this, &keyring, now, buffer);
+            link = self.sockets.link_after(link);
         }
         self.take_datagrams(&keyring, now, buffer);
         self.drained_at = now;
@@ -63,7 +59,7 @@ impl L2 {
             let at = arrival(stamp, now).max(self.drained_at);
             let payload = Ethernet::parse(received.octets).map(|frame| frame.payload);
             let opened = match payload {
-                Ok(payload) => keyring.open(payload),
+                Ok(payload) => keyring.open(payload, self.election.spares()),
                 Err(_) => continue,
             };
             self.take_beacon(Channel::Link(link), opened, at, now);
@@ -79,7 +75,7 @@ impl L2 {
             else {
                 return;
             };
-            let opened = keyring.open_datagram(&buffer[..length]);
+            let opened = keyring.open_datagram(&buffer[..length], self.election.spares());
             self.take_beacon(Channel::Unicast, opened, now, now);
         }
     }
@@ -113,10 +109,12 @@ impl L2 {
         let Some(keyring) = self.keyring.clone() else {
             return;
         };
+        self.frame.clear();
         let sent = match channel {
             Channel::Link(link) => self.send_on_link(link, &keyring, beacon),
             Channel::Unicast => {
-                self.send_datagrams(&keyring.seal_datagram(beacon));
+                keyring.seal_datagram(beacon, &mut self.frame);
+                self.send_datagrams(&self.frame);
                 true
             }
         };
@@ -126,14 +124,12 @@ impl L2 {
         }
     }
 
-    fn send_on_link(&mut self, link: LinkIndex, keyring: &Arc<Keyring>, beacon: &Beacon) -> bool {
+    fn send_on_link(&mut self, link: LinkIndex, keyring: &Keyring, beacon: &Beacon) -> bool {
         let source = beacon.mac.unwrap_or(MacAddr([0; 6]));
-        self.frame.clear();
         self.frame.extend(beacon::GROUP.0);
         self.frame.extend(source.0);
         self.frame.extend(beacon::ETHER_TYPE.to_be_bytes());
-        self.frame.extend(keyring.seal(beacon));
-        debug_assert!(self.frame.len() > HEADER);
+        keyring.seal(beacon, &mut self.frame);
         match self.sockets.send_beacon(link, &self.frame) {
             Ok(()) => true,
             Err(error) => {

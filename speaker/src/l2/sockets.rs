@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -168,6 +169,13 @@ impl Sockets {
     /// The links that have sockets.
     pub(super) fn links(&self) -> impl Iterator<Item = LinkIndex> {
         self.open.keys().copied()
+    }
+
+    /// The first of them, or the one that comes after `link`.
+    pub(super) fn link_after(&self, link: Option<LinkIndex>) -> Option<LinkIndex> {
+        let after = link.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut links = self.open.range((after, Bound::Unbounded));
+        links.next().map(|(&link, _)| link)
     }
 
     /// How many links have sockets.

@@ -16,11 +16,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::aead::AeadInPlace;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 
 use super::wire::{self, BeaconError, Header};
-use super::{Beacon, Session};
+use super::{Beacon, Session, Spares};
 
 /// Octets of a tag.
 pub const TAG: usize = 16;
@@ -107,21 +107,17 @@ impl Keyring {
         })
     }
 
-    /// The octets of a signed beacon.
-    #[must_use]
-    pub fn seal(&self, beacon: &Beacon) -> Vec<u8> {
-        let mut octets = wire::encode(beacon, self.signing);
-        // The ring has the key that it signs with: `new` refuses another.
-        let secret = self.secrets.get(&self.signing);
-        let secret = secret.map_or(&[][..], Vec::as_slice);
-        let key = self.key(SIGNING, secret, self.signing, beacon.session);
-        let tag = tag_of(&key, &octets);
+    /// Writes a signed beacon behind `octets`.
+    pub fn seal(&self, beacon: &Beacon, octets: &mut Vec<u8>) {
+        let start = octets.len();
+        wire::encode(beacon, self.signing, octets);
+        let key = self.signing_key(SIGNING, beacon.session);
+        let tag = tag_of(&key, &octets[start..]);
         octets.extend(tag);
-        octets
     }
 
     /// The beacon at the start of `octets`, if it is genuine. Padding may follow it.
-    pub fn open(&self, octets: &[u8]) -> Result<Beacon, Rejected> {
+    pub fn open(&self, octets: &[u8], spares: &mut Spares) -> Result<Beacon, Rejected> {
         if octets.len() > wire::LONGEST + TAG {
             return Err(Rejected::Oversized(octets.len()));
         }
@@ -138,45 +134,66 @@ impl Keyring {
         if widen(expected) != widen(*tag) {
             return Err(Rejected::Forged);
         }
-        Ok(wire::decode(signed)?)
+        Ok(wire::decode(signed, spares)?)
     }
 
-    /// The octets of a beacon as a datagram, which nobody else can read.
-    #[must_use]
-    pub fn seal_datagram(&self, beacon: &Beacon) -> Vec<u8> {
-        let octets = wire::encode(beacon, self.signing);
-        let (header, fields) = octets.split_at(wire::HEADER);
-        let secret = self.secrets.get(&self.signing);
-        let secret = secret.map_or(&[][..], Vec::as_slice);
-        let key = self.key(ENCRYPTING, secret, self.signing, beacon.session);
-        let payload = Payload {
-            msg: fields,
-            aad: header,
-        };
+    /// Writes a beacon as a datagram, which nobody else can read, behind `octets`.
+    pub fn seal_datagram(&self, beacon: &Beacon, octets: &mut Vec<u8>) {
+        let start = octets.len();
+        wire::encode(beacon, self.signing, octets);
+        let (header, fields) = octets[start..].split_at_mut(wire::HEADER);
+        let key = self.signing_key(ENCRYPTING, beacon.session);
         let nonce = nonce(beacon.session, beacon.sequence);
-        let sealed = XChaCha20Poly1305::new(&key.into()).encrypt(&nonce.into(), payload);
-        // It fails for lengths beyond 256 GiB only.
-        let sealed = sealed.unwrap_or_default();
-        [header, &sealed].concat()
+        let cipher = XChaCha20Poly1305::new(&key.into());
+        match cipher.encrypt_in_place_detached(&nonce.into(), header, fields) {
+            Ok(tag) => octets.extend(tag),
+            // It fails for lengths beyond 256 GiB only.
+            Err(_) => octets.truncate(start),
+        }
     }
 
     /// The beacon in a datagram, if it is genuine.
-    pub fn open_datagram(&self, octets: &[u8]) -> Result<Beacon, Rejected> {
+    pub fn open_datagram(&self, octets: &[u8], spares: &mut Spares) -> Result<Beacon, Rejected> {
         if octets.len() > wire::LONGEST + TAG {
             return Err(Rejected::Oversized(octets.len()));
         }
         let header = Header::parse(octets)?;
         let secret = self.secrets.get(&header.key);
         let secret = secret.ok_or(Rejected::UnknownKey(header.key))?;
-        let (aad, msg) = octets
-            .split_at_checked(wire::HEADER)
+        let mut plain = std::mem::take(&mut spares.octets);
+        plain.clear();
+        plain.extend(octets);
+        let opened = self.decrypt(secret, header, &mut plain).and_then(|()| {
+            let beacon = wire::decode(&plain, spares)?;
+            Ok(beacon)
+        });
+        spares.octets = plain;
+        opened
+    }
+
+    /// Turns a datagram into the beacon that it was, without a tag.
+    fn decrypt(&self, secret: &[u8], header: Header, octets: &mut Vec<u8>) -> Result<(), Rejected> {
+        let (aad, sealed) = octets
+            .split_at_mut_checked(wire::HEADER)
             .ok_or(BeaconError::Short("its header"))?;
+        let (fields, tag) = sealed
+            .split_last_chunk_mut::<TAG>()
+            .ok_or(Rejected::Forged)?;
         let key = self.key(ENCRYPTING, secret, header.key, header.session);
         let nonce = nonce(header.session, header.sequence);
-        let fields = XChaCha20Poly1305::new(&key.into())
-            .decrypt(&nonce.into(), Payload { msg, aad })
+        XChaCha20Poly1305::new(&key.into())
+            .decrypt_in_place_detached(&nonce.into(), aad, fields, (&*tag).into())
             .map_err(|_| Rejected::Forged)?;
-        Ok(wire::decode(&[aad, &fields].concat())?)
+        octets.truncate(octets.len() - TAG);
+        Ok(())
+    }
+
+    /// The key of one session for one purpose, to write with.
+    fn signing_key(&self, purpose: &str, session: Session) -> [u8; 32] {
+        // The ring has the key that it signs with: `new` refuses another.
+        let secret = self.secrets.get(&self.signing);
+        let secret = secret.map_or(&[][..], Vec::as_slice);
+        self.key(purpose, secret, self.signing, session)
     }
 
     /// The key of one session for one purpose.

@@ -16,7 +16,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Beacon, Digest, Entry, Flags, Heard, Part, Pulse, Session, Standing};
+use super::{Beacon, Digest, Entry, Flags, Heard, Pulse, Session, Spares, Standing};
 use crate::election::Term;
 use crate::mac::MacAddr;
 use crate::name::NodeName;
@@ -137,50 +137,49 @@ impl Header {
     }
 }
 
-/// Writes `beacon` without its tag, to be signed with the key of that number.
+/// Writes `beacon` without its tag behind `octets`, to be signed with the key of that number.
 ///
 /// Statements for which there is no room are left out: the sender cuts its book into parts that fit.
-#[must_use]
-pub fn encode(beacon: &Beacon, key: u16) -> Vec<u8> {
-    let mut octets = Vec::with_capacity(LONGEST + super::keyring::TAG);
+pub fn encode(beacon: &Beacon, key: u16, octets: &mut Vec<u8>) {
+    octets.reserve(LONGEST + super::keyring::TAG);
     octets.extend(MAGIC);
     octets.extend([VERSION, VERSION]);
     octets.extend(key.to_be_bytes());
     octets.extend(beacon.session.0.to_be_bytes());
     octets.extend(beacon.sequence.to_be_bytes());
     octets.extend([0; 4]);
-    write(&mut octets, field::SENDER, |value| {
+    write(octets, field::SENDER, |value| {
         value.extend(beacon.sender.as_str().bytes().take(LONGEST_NAME));
     });
     if let Some(mac) = beacon.mac {
-        write(&mut octets, field::MAC, |value| value.extend(mac.0));
+        write(octets, field::MAC, |value| value.extend(mac.0));
     }
-    write(&mut octets, field::PULSE, |value| {
+    write(octets, field::PULSE, |value| {
         value.extend(micros(beacon.pulse.interval).to_be_bytes());
         value.push(beacon.pulse.misses);
         value.extend(micros(beacon.pulse.lateness).to_be_bytes());
     });
-    write(&mut octets, field::FLAGS, |value| {
+    write(octets, field::FLAGS, |value| {
         value.push(pack(beacon.flags));
     });
-    write(&mut octets, field::HEARD, |value| {
+    write(octets, field::HEARD, |value| {
         for heard in beacon.heard.iter().take(MOST_HEARD) {
             value.extend(heard.session.0.to_be_bytes());
             value.extend(millis(heard.age).to_be_bytes());
             value.push(u8::from(heard.synced));
         }
     });
-    write(&mut octets, field::DIGEST, |value| {
+    write(octets, field::DIGEST, |value| {
         value.extend(beacon.part.digest.0.to_be_bytes());
     });
     if let Some((from, to)) = beacon.part.range {
-        write(&mut octets, field::RANGE, |value| {
+        write(octets, field::RANGE, |value| {
             write_address(value, from);
             write_address(value, to);
         });
     }
     let mut room = room_for_entries(&beacon.sender, beacon.heard.len());
-    write(&mut octets, field::ENTRIES, |value| {
+    write(octets, field::ENTRIES, |value| {
         for entry in &beacon.part.entries {
             let Some(left) = room.checked_sub(entry_length(entry)) else {
                 break;
@@ -189,55 +188,59 @@ pub fn encode(beacon: &Beacon, key: u16) -> Vec<u8> {
             write_entry(value, entry);
         }
     });
-    write(&mut octets, field::END, |_| {});
-    octets
+    write(octets, field::END, |_| {});
 }
 
 /// Reads a beacon whose tag has been checked; `octets` may go on behind its last field.
-pub fn decode(octets: &[u8]) -> Result<Beacon, BeaconError> {
+pub fn decode(octets: &[u8], spares: &mut Spares) -> Result<Beacon, BeaconError> {
+    let mut beacon = spares.take();
+    match read(octets, &mut beacon, spares) {
+        Ok(()) => Ok(beacon),
+        Err(error) => {
+            spares.put(beacon);
+            Err(error)
+        }
+    }
+}
+
+fn read(octets: &[u8], beacon: &mut Beacon, spares: &mut Spares) -> Result<(), BeaconError> {
     let header = Header::parse(octets)?;
     let mut fields = Reader(octets.get(HEADER..).unwrap_or_default());
     let (mut sender, mut mac, mut pulse, mut flags) = (None, None, None, Flags::default());
     let (mut digest, mut range) = (None, None);
-    let (mut heard, mut entries) = (Vec::new(), Vec::new());
     loop {
         let (kind, mut value) = fields.field()?;
         match kind {
             field::END => break,
-            field::SENDER => sender = Some(read_name(value.0)?),
+            field::SENDER => sender = Some(spares.name(read_name(value.0)?)),
             field::MAC => mac = Some(MacAddr(value.take("its MAC address")?)),
             field::PULSE => pulse = Some(read_pulse(&mut value)?),
             field::FLAGS => {
                 let [bits] = value.take("its flags")?;
                 flags = unpack(bits);
             }
-            field::HEARD => heard = read_heard(value)?,
+            field::HEARD => read_heard(value, &mut beacon.heard)?,
             field::DIGEST => {
                 digest = Some(Digest(u64::from_be_bytes(value.take("its digest")?)));
             }
             field::RANGE => range = Some((read_address(&mut value)?, read_address(&mut value)?)),
             field::ENTRIES => {
                 while !value.0.is_empty() {
-                    entries.push(read_entry(&mut value)?);
+                    beacon.part.entries.push(read_entry(&mut value)?);
                 }
             }
             _ => {}
         }
     }
-    Ok(Beacon {
-        sender: sender.ok_or(BeaconError::Missing("sender"))?,
-        session: header.session,
-        sequence: header.sequence,
-        mac,
-        pulse: pulse.ok_or(BeaconError::Missing("pulse"))?,
-        flags,
-        heard,
-        part: Part {
-            digest: digest.ok_or(BeaconError::Missing("digest"))?,
-            range,
-            entries,
-        },
-    })
+    beacon.sender = sender.ok_or(BeaconError::Missing("sender"))?;
+    beacon.session = header.session;
+    beacon.sequence = header.sequence;
+    beacon.mac = mac;
+    beacon.pulse = pulse.ok_or(BeaconError::Missing("pulse"))?;
+    beacon.flags = flags;
+    beacon.part.digest = digest.ok_or(BeaconError::Missing("digest"))?;
+    beacon.part.range = range;
+    Ok(())
 }
 
 /// Where the fields of a beacon end: behind the field that ends them.
@@ -292,11 +295,10 @@ fn write_entry(octets: &mut Vec<u8>, entry: &Entry) {
     }
 }
 
-fn read_name(octets: &[u8]) -> Result<NodeName, BeaconError> {
+fn read_name(octets: &[u8]) -> Result<&str, BeaconError> {
     std::str::from_utf8(octets)
         .ok()
         .filter(|name| (1..=LONGEST_NAME).contains(&name.len()))
-        .map(NodeName::from)
         .ok_or(BeaconError::Wrong("sender"))
 }
 
@@ -315,8 +317,8 @@ fn read_pulse(value: &mut Reader<'_>) -> Result<Pulse, BeaconError> {
     })
 }
 
-fn read_heard(mut value: Reader<'_>) -> Result<Vec<Heard>, BeaconError> {
-    let mut heard = Vec::with_capacity(value.0.len() / 11);
+fn read_heard(mut value: Reader<'_>, heard: &mut Vec<Heard>) -> Result<(), BeaconError> {
+    heard.clear();
     while !value.0.is_empty() {
         let session = u64::from_be_bytes(value.take("what it hears")?);
         let age = u16::from_be_bytes(value.take("what it hears")?);
@@ -327,7 +329,7 @@ fn read_heard(mut value: Reader<'_>) -> Result<Vec<Heard>, BeaconError> {
             synced: synced & 1 == 1,
         });
     }
-    Ok(heard)
+    Ok(())
 }
 
 fn read_address(value: &mut Reader<'_>) -> Result<IpAddr, BeaconError> {
