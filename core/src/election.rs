@@ -34,11 +34,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::beacon::{Beacon, Session, Spares};
+use crate::frame::beacon::{Beacon, Pulse, Session, Spares};
 use crate::link::{LinkIndex, Links};
 use crate::mac::MacAddr;
 use crate::membership::book::Changes;
-use crate::membership::timing::Profile;
+use crate::membership::timing::{Profile, silence_limit};
 use crate::membership::{Channel, Ignored, Membership};
 use crate::moment::Moment;
 use crate::mutation::Rules;
@@ -292,6 +292,8 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Election {
     config: Config,
+    /// How long this node may be silent by its own profile.
+    limit: Duration,
     started: Moment,
     now: Moment,
     /// When the kernel received what this turn is about.
@@ -341,6 +343,11 @@ impl Election {
         Self {
             membership: Membership::new(config.node.clone(), config.session, rules),
             beat: Beat::new(&config, now),
+            limit: silence_limit(Pulse {
+                interval: config.profile.interval,
+                misses: config.profile.misses,
+                lateness: Duration::ZERO,
+            }),
             config,
             started: now,
             caught_up_at: now,
@@ -380,9 +387,9 @@ impl Election {
             }
             Input::Seen { link, address, mac } => self.see(link, address, mac),
             Input::Sent { channel } => {
-                let (limit, pause) = (self.fence_limit(), self.config.profile.interval * 2);
+                let (limit, listen) = (self.beat.promised(), self.interval() * 2);
                 if let Some(hearing) = self.membership.hearing_mut(channel) {
-                    hearing.send(now, limit, pause);
+                    hearing.send(now, limit, listen);
                 }
             }
             Input::Links(links) => self.replace_links(links),
@@ -449,8 +456,7 @@ impl Election {
             return false;
         };
         let fenced = now < hearing.fenced_until() && self.rules.keep(Mutation::NoGap);
-        let lapsed =
-            !hearing.is_alive(now, self.fence_limit()) && self.rules.keep(Mutation::NoFence);
+        let lapsed = !hearing.is_alive(now) && self.rules.keep(Mutation::NoFence);
         !fenced && !lapsed
     }
 
@@ -546,11 +552,6 @@ impl Election {
 
     fn interval(&self) -> Duration {
         self.config.profile.interval
-    }
-
-    /// How long this node may be silent in the eyes of all others.
-    fn fence_limit(&self) -> Duration {
-        self.beat.promised()
     }
 }
 

@@ -48,8 +48,8 @@ pub(super) struct Beat {
     random: u64,
     /// How late the latest of the beacons was that went out since that was asked for last.
     late: Duration,
-    /// The silence that the last beacons allow this node.
-    promises: [Duration; 5],
+    /// The silence that the last beacons allow this node, once they have left.
+    promised: Duration,
 }
 
 /// Room for what goes out at a time, which is used again each time.
@@ -75,11 +75,6 @@ impl Draft {
 
 impl Beat {
     pub(super) fn new(config: &Config, now: Moment) -> Self {
-        let limit = silence_limit(Pulse {
-            interval: config.profile.interval,
-            misses: config.profile.misses,
-            lateness: Duration::ZERO,
-        });
         Self {
             profile: config.profile,
             due: now,
@@ -90,7 +85,7 @@ impl Beat {
             turn: 0,
             random: config.session.0,
             late: Duration::ZERO,
-            promises: [limit; 5],
+            promised: Duration::ZERO,
         }
     }
 
@@ -126,10 +121,9 @@ impl Beat {
         self.extra.is_empty()
     }
 
-    /// The least silence that any of the last beacons allows this node: who heard only one of them
-    /// goes by that.
-    pub(super) fn promised(&self) -> Duration {
-        self.promises.iter().min().copied().unwrap_or_default()
+    /// The silence that the last beacons allow this node, once they have left.
+    pub(super) const fn promised(&self) -> Duration {
+        self.promised
     }
 
     /// Whether a beacon is due; plans the next one.
@@ -159,11 +153,6 @@ impl Beat {
         }
         Some(regular)
     }
-
-    fn promise(&mut self, limit: Duration) {
-        self.promises.rotate_right(1);
-        self.promises[0] = limit;
-    }
 }
 
 impl Election {
@@ -183,7 +172,7 @@ impl Election {
             misses: self.config.profile.misses,
             lateness: self.membership.lateness(),
         };
-        self.beat.promise(silence_limit(pulse));
+        self.beat.promised = silence_limit(pulse);
         let by_datagram = self.is_met_by_datagrams();
         let news = !regular;
         let unicast = news || by_datagram || self.beat.turn.is_multiple_of(UNICAST_EVERY);

@@ -97,7 +97,7 @@ impl Election {
     /// if it were the owner: the last word has to be the owner's.
     pub(super) fn insist(&mut self, address: IpAddr) {
         let now = self.now;
-        let until = now + self.limit();
+        let until = now + self.limit;
         if !self.rules.keep(Mutation::NoReannouncement) {
             return;
         }
@@ -166,7 +166,7 @@ impl Election {
     /// Ends this node's claim, and says so.
     pub(super) fn release(&mut self, address: IpAddr, reason: ReleaseReason) {
         let now = self.now;
-        let until = now + self.limit();
+        let until = now + self.limit;
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
         };
@@ -264,7 +264,7 @@ impl Election {
     /// Nobody has taken it from the one it was offered to: the next one is asked.
     fn offer_to_next(&mut self, address: IpAddr, targets: &[NodeName]) {
         let (now, interval) = (self.now, self.interval());
-        let limit = self.limit();
+        let limit = self.limit;
         let leaving = self.leaving;
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
@@ -307,7 +307,7 @@ impl Election {
     }
 
     fn withdraw_offer(&mut self, address: IpAddr) {
-        let until = self.now + self.limit();
+        let until = self.now + self.limit;
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
         };

@@ -106,7 +106,6 @@ impl Election {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = self.now;
-        let limit = self.fence_limit();
         let channels = self
             .membership
             .channels()
@@ -115,7 +114,7 @@ impl Election {
                 Some(ChannelSnapshot {
                     channel,
                     deaf: hearing.deaf,
-                    answering: now >= hearing.fenced_until() && hearing.is_alive(now, limit),
+                    answering: now >= hearing.fenced_until() && hearing.is_alive(now),
                 })
             })
             .collect();

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::contest::{Claims, Heard, Own, Silent};
 use super::{Election, Output, OwnReason, Recorded, Term};
 use crate::frame::beacon::{Entry, Standing};
-use crate::membership::timing::{Profile, silence_limit, tenths};
 use crate::membership::{Channel, is_heard};
 use crate::moment::Moment;
 use crate::mutation::Mutation;
@@ -86,7 +85,7 @@ impl Election {
         };
         // Unless its release was heard, and everything since, somebody may be about to be heard who
         // owns it (R3, R8).
-        let missed = listened > since + self.limit() + self.interval() * 2;
+        let missed = listened > since + self.limit + self.interval() * 2;
         let since = if known && !missed {
             since
         } else {
@@ -107,7 +106,7 @@ impl Election {
             .map(crate::membership::hearing::Hearing::clear_since)
             .max()
             .unwrap_or(self.started);
-        clear + self.limit() + self.interval() * 2
+        clear + self.limit + self.interval() * 2
     }
 
     /// Whether it may be taken now; if not, when to look again.
@@ -140,7 +139,7 @@ impl Election {
         if self.is_blind(&channels, due) && keep {
             return Err(shortly);
         }
-        if self.is_unsynced(&channels) && now < due + self.limit() {
+        if self.is_unsynced(&channels) && now < due + self.limit {
             return Err(shortly);
         }
         if let Some(lost) = &free.lost
@@ -156,7 +155,7 @@ impl Election {
     /// could prove it, the silence of all of them is believed after three times as long: somebody
     /// has to be the last. Whoever is wrong in that says that it is deaf, and nobody yields to it.
     fn is_blind(&mut self, channels: &[Channel], due: Moment) -> bool {
-        let (now, limit) = (self.now, self.limit());
+        let (now, limit) = (self.now, self.limit);
         let mut blind = true;
         for channel in channels {
             let Some(hearing) = self.membership.hearing_mut(*channel) else {
@@ -190,10 +189,9 @@ impl Election {
         let Some(contest) = self.contests.get(&address) else {
             return;
         };
-        let limit = self.fence_limit();
         let alive = contest.channels.iter().any(|channel| {
             self.membership.hearing(*channel).is_some_and(|hearing| {
-                self.now >= hearing.fenced_until() && hearing.is_alive(self.now, limit)
+                self.now >= hearing.fenced_until() && hearing.is_alive(self.now)
             })
         });
         if alive {
@@ -204,7 +202,7 @@ impl Election {
     /// Claims `address` (R4).
     fn take(&mut self, address: IpAddr, reason: OwnReason, takeover: Option<Duration>) {
         let now = self.now;
-        let repeat = now + self.limit();
+        let repeat = now + self.limit;
         let me = self.config.node.clone();
         // A hand-over with the same term would never end.
         let next = if self.rules.keep(Mutation::SameTerm) || reason == OwnReason::HandedOver {
@@ -262,7 +260,7 @@ impl Election {
         let Some(best) = &claims.best else {
             return;
         };
-        let (now, limit, interval) = (self.now, self.limit(), self.interval());
+        let (now, limit, interval) = (self.now, self.limit, self.interval());
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
         };
@@ -283,18 +281,5 @@ impl Election {
         };
         self.book.say(entry, now + limit);
         self.look_again(address, now + limit);
-    }
-
-    /// How long this node may be silent by its own profile.
-    pub(super) fn limit(&self) -> Duration {
-        let Profile { interval, misses } = self.config.profile;
-        tenths(
-            silence_limit(crate::frame::beacon::Pulse {
-                interval,
-                misses,
-                lateness: Duration::ZERO,
-            }),
-            10,
-        )
     }
 }

@@ -397,6 +397,30 @@ fn r6_who_has_not_sent_a_beacon_lately_may_not_answer_and_listens_before_it_does
 }
 
 #[test]
+fn r7_who_was_late_a_moment_ago_listens_as_its_peers_have_not_heard_of_it_by_each_beacon() {
+    let mut world = World::new(&["a"]);
+    // So few wake-ups that one that is late counts (R5).
+    world.pass(700, None);
+    world.now += 113;
+    // With this wake-up it learns that it is late at times; the beacon after it says so.
+    world.pass(1, None);
+    let beacons = |world: &World| {
+        let is_beacon = |output: &&Output| matches!(output, Output::Beacon { channel: A, .. });
+        world.outputs.iter().filter(is_beacon).count()
+    };
+    let before = beacons(&world);
+    while beacons(&world) < before + 3 {
+        world.pass(1, None);
+    }
+    // Of its last five beacons one allows 250 ms, and who has heard only that one has taken over.
+    world.now += 300;
+    // What wakes it up is no deadline: the beacon that leaves now pushes that one out.
+    world.tell(Input::Links(world.election.links.clone()));
+    let now = Moment::from_millis(world.now);
+    assert!(!world.election.may_answer(LINK, now));
+}
+
+#[test]
 fn r7_who_was_away_takes_nothing_before_it_has_read_what_it_missed() {
     let mut world = World::new(&["a", "b"]);
     world.pass(2_000, Some(&[own(3)]));

@@ -19,6 +19,9 @@ const URGENT: Duration = Duration::from_secs(10);
 /// How often stations are asked while all is well.
 const STATION_CHECK: Duration = Duration::from_secs(10);
 
+/// More beacons than this are not lost in a row.
+const PROMISES: usize = 5;
+
 /// One channel, as this node hears and uses it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Hearing {
@@ -38,6 +41,8 @@ pub(crate) struct Hearing {
     pub(crate) deaf: bool,
     /// The last beacon of this node.
     sent: Option<Moment>,
+    /// The silence that its last beacons allowed this node, the latest first.
+    promises: [Option<Duration>; PROMISES],
     fenced_until: Moment,
 }
 
@@ -53,6 +58,7 @@ impl Hearing {
             needed: None,
             deaf: false,
             sent: None,
+            promises: [None; PROMISES],
             fenced_until: Moment::ORIGIN,
         }
     }
@@ -169,22 +175,27 @@ impl Hearing {
         self.unanswered.get_or_insert(now);
     }
 
-    /// A beacon of this node has gone out. After a pause in which others may have taken its place
-    /// it listens before it answers again (R7).
-    pub(crate) fn send(&mut self, now: Moment, limit: Duration, pause: Duration) {
-        if self
-            .sent
-            .is_none_or(|sent| now.since(sent) > tenths(limit, FENCE))
-        {
-            self.fenced_until = now + pause;
+    /// A beacon of this node has gone out, which allows it to be silent for `limit` from now on.
+    /// After a pause in which others may have taken its place it listens before it answers again
+    /// (R7): what this beacon allows did not count in that pause.
+    pub(crate) fn send(&mut self, now: Moment, limit: Duration, listen: Duration) {
+        if !self.is_alive(now) {
+            self.fenced_until = now + listen;
         }
-        self.sent = Some(now);
+        // Of beacons that leave together all may be lost.
+        if self.sent.replace(now) != Some(now) {
+            self.promises.rotate_right(1);
+        }
+        self.promises[0] = Some(limit);
     }
 
     /// R6: whether this node has said lately that it lives.
-    pub(crate) fn is_alive(&self, now: Moment, limit: Duration) -> bool {
+    pub(crate) fn is_alive(&self, now: Moment) -> bool {
+        // Who has heard only one of the last beacons goes by that one.
+        let limit = self.promises.iter().flatten().min();
         self.sent
-            .is_some_and(|sent| now.since(sent) <= tenths(limit, FENCE))
+            .zip(limit)
+            .is_some_and(|(sent, &limit)| now.since(sent) <= tenths(limit, FENCE))
     }
 
     /// Until when this node listens before it answers again.
