@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 
 use bellwether_core::announcer::{self, Announcer};
 use bellwether_core::election::{Config, Election, Input, Output};
@@ -50,9 +51,9 @@ pub fn index_of(address: IpAddr, addresses: usize) -> Option<usize> {
 #[derive(Clone, Debug)]
 pub enum Arrived {
     /// A beacon.
-    Beacon(Channel, std::rc::Rc<Beacon>),
+    Beacon(Channel, Rc<Beacon>),
     /// An ARP frame.
-    Frame(Frame),
+    Frame(Rc<Frame>),
 }
 
 /// What a node does to the outside.
@@ -81,7 +82,7 @@ pub struct Node {
     pub effects: Vec<Effect>,
     /// Beacons cannot be sent.
     pub send_fails: bool,
-    arp: Vec<Frame>,
+    arp: Vec<Rc<Frame>>,
 }
 
 impl Node {
@@ -212,7 +213,9 @@ impl Node {
     }
 
     fn act(&mut self, now: Moment) {
+        let mut acted = false;
         while let Some(output) = self.election.poll_output() {
+            acted = true;
             match output {
                 Output::Beacon { channel, beacon } => {
                     if self.send_fails {
@@ -245,7 +248,9 @@ impl Node {
                 }
             }
         }
-        self.announce(now);
+        if acted {
+            self.announce(now);
+        }
     }
 
     fn announce(&mut self, now: Moment) {

@@ -739,13 +739,17 @@ impl<'a> World<'a> {
             self.port_with(frame.destination)
                 .filter(|&port| self.network.learned[port])
         };
+        let frame = Rc::new(frame);
         for to in 0..ports {
             if to == from || target.is_some_and(|target| target != to) {
                 continue;
             }
             let arrivals = self.network.arrivals(Kind::Arp, from, to, &mut self.rng);
             for takes in arrivals.into_iter().flatten() {
-                self.schedule(self.now + takes, Next::Arrive(to, Arrived::Frame(frame)));
+                self.schedule(
+                    self.now + takes,
+                    Next::Arrive(to, Arrived::Frame(Rc::clone(&frame))),
+                );
             }
         }
     }

@@ -183,7 +183,7 @@ impl Election {
 
     /// A frame of anybody came in on `channel`.
     pub(super) fn hear(&mut self, channel: Channel, at: Moment) {
-        let (now, limit) = (self.now, self.limit());
+        let (now, limit) = (self.now, self.limit);
         if let Some(hearing) = self.membership.hearing_mut(channel)
             && hearing.hear(at, now, limit)
         {
@@ -194,7 +194,7 @@ impl Election {
     /// A speaker was heard on `channel`.
     pub(super) fn hear_speaker(&mut self, channel: Channel, at: Moment) {
         self.hear(channel, at);
-        let limit = self.limit();
+        let limit = self.limit;
         let Some(hearing) = self.membership.hearing_mut(channel) else {
             return;
         };
@@ -213,7 +213,7 @@ impl Election {
         self.ask_stations();
         self.ask_silent_owners();
         self.ask_for_witness();
-        let (now, limit) = (self.now, self.limit());
+        let (now, limit) = (self.now, self.limit);
         let mut fell_deaf = false;
         for (channel, hearing) in self.membership.hearings_mut() {
             fell_deaf |= matches!(channel, Channel::Link(_)) && hearing.notice_deafness(now, limit);
@@ -239,7 +239,7 @@ impl Election {
 
     /// When the next peer falls silent, or somebody is to be asked.
     pub(super) fn next_silence(&self) -> Option<Moment> {
-        let (now, interval, limit) = (self.now, self.interval(), self.limit());
+        let (now, interval, limit) = (self.now, self.interval(), self.limit);
         let peers = self.membership.peers().flat_map(|(_, peer)| &peer.paths);
         let down = peers.filter(|path| !path.down).flat_map(|path| {
             if path.channel == Channel::Unicast {
@@ -269,7 +269,7 @@ impl Election {
 
     /// R8, R12: asks the gateways of a link whether they can be heard.
     fn ask_stations(&mut self) {
-        let (now, interval, limit) = (self.now, self.interval(), self.limit());
+        let (now, interval, limit) = (self.now, self.interval(), self.limit);
         for (index, link) in self.links.iter() {
             let channel = Channel::Link(index);
             let Some(hearing) = self.membership.hearing_mut(channel) else {
@@ -318,12 +318,6 @@ impl Election {
     fn ask_silent_owners(&mut self) {
         let (now, interval) = (self.now, self.interval());
         for (_, peer) in self.membership.peers_mut() {
-            // An address that this node would take; without one there is nothing to be asked.
-            let wanted = peer.book.addresses().find(|address| {
-                self.contests
-                    .get(address)
-                    .is_some_and(|contest| contest.candidate(&self.config.node).is_some())
-            });
             for path in &mut peer.paths {
                 let silent = now.since(path.last_beacon) >= tenths(path.limit, SUSPECT);
                 let due = path.asked.is_none_or(|asked| now >= asked + interval);
@@ -332,6 +326,12 @@ impl Election {
                 }
                 path.asked = Some(now);
                 self.beat.soon(now);
+                // An address that this node would take; without one there is nothing to be asked.
+                let wanted = peer.book.addresses().find(|address| {
+                    self.contests
+                        .get(address)
+                        .is_some_and(|contest| contest.candidate(&self.config.node).is_some())
+                });
                 if let (Some(address), Channel::Link(link)) = (wanted, path.channel) {
                     self.outputs.push_back(Output::Probe { link, address });
                 }
