@@ -117,14 +117,25 @@ pub fn check(plan: &Plan, history: &[Event]) -> Vec<Violation> {
     checker.violations
 }
 
+fn interval_of(plan: &Plan) -> Time {
+    Time::try_from(plan.profile.interval.as_nanos()).unwrap_or(Time::MAX)
+}
+
+/// R5: how long a node may be silent that says that it is so late at times.
+fn allowed_silence(plan: &Plan, lateness: Time) -> Time {
+    let interval = interval_of(plan);
+    (interval * u64::from(plan.profile.misses))
+        .max((3 * interval + 4 * lateness).min(2 * SECOND))
+        .max(100 * MILLISECOND)
+}
+
 impl<'a> Checker<'a> {
     fn new(plan: &'a Plan) -> Self {
-        let interval = u64::try_from(plan.profile.interval.as_nanos()).unwrap_or(u64::MAX);
         Self {
             plan,
             now: 0,
-            limit: (interval * u64::from(plan.profile.misses)).max(100 * MILLISECOND),
-            interval,
+            limit: allowed_silence(plan, 0),
+            interval: interval_of(plan),
             speakers: vec![Speaker::default(); plan.nodes],
             addresses: vec![Address::default(); plan.addresses],
             hearing: vec![0; plan.nodes],
@@ -251,9 +262,7 @@ impl<'a> Checker<'a> {
                 self.renew_overlaps();
             }
             What::Beacon { node, lateness } => {
-                let limit = self
-                    .limit
-                    .max((3 * self.interval + 4 * lateness).min(2 * SECOND));
+                let limit = allowed_silence(self.plan, *lateness);
                 let speaker = &mut self.speakers[*node];
                 speaker.last_beacon = self.now;
                 speaker.promises.rotate_right(1);

@@ -2,7 +2,7 @@
 //!
 //! | fault | nobody announces for at most | owners that change |
 //! |---|---|---|
-//! | crash of one node | T + 10 ms, and the jitter of a loop | its own addresses, once |
+//! | crash of one node | T of it (R5) + 10 ms, and the jitter of a loop | its own addresses, once |
 //! | crash of several | 2 I more for each | theirs, once |
 //! | one node is deaf | 1.2 T + 30 ms, if it was the owner | its own, once |
 //! | one direction between two of three or more, beacons filtered, late loops, duplicates, no API | | none |
@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use bellwether_core::election::OwnReason;
 
 use crate::history::{Event, Time, What};
-use crate::plan::{Fault, Plan};
+use crate::plan::{Fault, Nodes, Plan};
 
-use super::{MILLISECOND, SECOND, SLACK, Violation};
+use super::{MILLISECOND, SECOND, SLACK, Violation, allowed_silence, interval_of};
 
 pub(super) fn check(plan: &Plan, history: &[Event]) -> Vec<Violation> {
     let mut violations = Vec::new();
@@ -123,6 +123,20 @@ fn longest_silence(
     if owned_at_start { longest } else { 0 }
 }
 
+/// R5: the longest silence that one of `nodes` has allowed itself in its last beacons by then. Who was
+/// late at times is given more time, also after that.
+fn promised(plan: &Plan, history: &[Event], nodes: Nodes, by: Time) -> Time {
+    const HEARD_LAST: Time = SECOND;
+    let lateness = history
+        .iter()
+        .filter(|event| event.at < by && event.at + HEARD_LAST > by)
+        .filter_map(|event| match event.what {
+            What::Beacon { node, lateness } if nodes & (1 << node) != 0 => Some(lateness),
+            _ => None,
+        });
+    allowed_silence(plan, lateness.max().unwrap_or(0))
+}
+
 fn judge(
     plan: &Plan,
     history: &[Event],
@@ -130,8 +144,9 @@ fn judge(
     began: Time,
     ended: Time,
 ) -> Option<Violation> {
-    let interval = u64::try_from(plan.profile.interval.as_nanos()).ok()?;
-    let limit = (interval * u64::from(plan.profile.misses)).max(100 * MILLISECOND);
+    let interval = interval_of(plan);
+    let limit = allowed_silence(plan, 0);
+    let promised = |nodes| promised(plan, history, nodes, began);
     let window = (began, ended);
     let silence = |useless: u32| {
         (0..plan.addresses)
@@ -169,13 +184,16 @@ fn judge(
         Fault::Crash(nodes) => {
             let dead = u64::from(nodes.count_ones());
             let left = plan.nodes - usize::try_from(dead).ok()?;
-            let most = limit + (dead - 1) * 2 * interval + 10 * MILLISECOND + SLACK;
+            let most = promised(nodes) + (dead - 1) * 2 * interval + 10 * MILLISECOND + SLACK;
             let crashed = (left > 0).then(|| within("I2", 0, most)).flatten();
             crashed
                 .or_else(|| one_each(plan, history, fault, window))
                 .or_else(|| taken_back(history, fault, ended))
         }
-        Fault::Mute(node) => within("I2", 1 << node, limit + 10 * MILLISECOND + SLACK),
+        Fault::Mute(node) => {
+            let most = promised(1 << node) + 10 * MILLISECOND + SLACK;
+            within("I2", 1 << node, most)
+        }
         Fault::Deaf(node) => {
             let most = limit * 12 / 10 + 30 * MILLISECOND + SLACK;
             within("I2", 1 << node, most)
