@@ -15,12 +15,13 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_core::election::OwnReason;
-
 use crate::history::{Event, Time, What};
 use crate::plan::{Fault, Plan};
 
 mod alone;
+mod overlap;
+mod settled;
+mod speaking;
 
 const MILLISECOND: Time = 1_000_000;
 const SECOND: Time = 1000 * MILLISECOND;
@@ -167,53 +168,13 @@ impl<'a> Checker<'a> {
 
     /// Time passes: what has lasted too long by then is a violation.
     fn advance(&mut self, to: Time) {
-        let over: Vec<_> = self
-            .overlaps
-            .iter()
-            .filter(|&(_, &since)| {
-                to.saturating_sub(since.max(self.hearing_since)) > self.patience()
-            })
-            .map(|(&key, &since)| (key, since))
-            .collect();
-        for ((address, one, other), since) in over {
-            let for_ms = (to - since) / MILLISECOND;
-            self.violation(
-                "I1",
-                format!("nodes {one} and {other} both announce address {address} for {for_ms} ms"),
-            );
-        }
+        self.check_overlaps(to);
         let settled = self.disturbed + SETTLED;
         if self.now < settled && settled <= to && self.active.is_empty() {
             self.now = settled;
             self.check_settled();
         }
         self.now = to;
-    }
-
-    /// How long two that hear each other may both announce: until the next beacon has been heard
-    /// and acted upon. Where frames get lost or late, it takes a few.
-    fn patience(&self) -> Time {
-        if self.is_rough() {
-            6 * self.limit + SECOND
-        } else {
-            self.interval + 10 * MILLISECOND + SLACK
-        }
-    }
-
-    fn is_rough(&self) -> bool {
-        self.plan.loss > 0
-            || self.faults().any(|fault| {
-                matches!(
-                    fault,
-                    Fault::Loss(_)
-                        | Fault::Bursts(_)
-                        | Fault::Delay(_)
-                        | Fault::Late(..)
-                        | Fault::Duplicates
-                        | Fault::SendFails(_)
-                )
-            })
-            || self.now < self.disturbed + 2 * self.limit
     }
 
     fn take(&mut self, what: &What) {
@@ -309,210 +270,6 @@ impl<'a> Checker<'a> {
                 self.reaching.clone_from(rows);
                 self.renew_overlaps();
             }
-        }
-    }
-
-    fn owned(&mut self, node: usize, address: usize, term: u64, reason: OwnReason) {
-        let now = self.now;
-        if let Some(claim) = self.speakers[node].claims.get(&address)
-            && claim.term == term
-        {
-            return;
-        }
-        // A term of somebody else that could be known here.
-        let repeated = self.addresses[address]
-            .terms
-            .iter()
-            .find(|&&(other, old, since, ended)| {
-                let ended_long_ago = ended != 0 && ended - since > SECOND && ended + SECOND < now;
-                let known_for_long = ended == 0 && since + 3 * SECOND < now;
-                old >= term && (ended_long_ago || known_for_long) && (other != node || old == term)
-            });
-        let all_forgot = self.plan.faults.iter().any(|timed| {
-            matches!(
-                timed.fault,
-                Fault::NoApi(_)
-                    | Fault::KillAll
-                    | Fault::Split(_)
-                    | Fault::Unassign(_)
-                    | Fault::Crash(_)
-            )
-        });
-        if let Some(&(other, old, ..)) = repeated
-            && !all_forgot
-        {
-            self.violation(
-                "I7",
-                format!(
-                    "node {node} claims address {address} with term {term} ({reason}), though node \
-                     {other} had term {old}"
-                ),
-            );
-        }
-        let stranger = self.faults().any(|fault| fault == Fault::Stranger(address));
-        let since = self
-            .active
-            .iter()
-            .filter(|&&index| self.plan.faults[index].fault == Fault::Stranger(address))
-            .map(|&index| self.plan.faults[index].at * MILLISECOND)
-            .min();
-        if stranger
-            && reason == OwnReason::Unclaimed
-            && !self.addresses[address].was_owned
-            && since.is_some_and(|since| now > since + 600 * MILLISECOND)
-            && self.plan.loss == 0
-            && self.active.len() == 1
-        {
-            self.violation(
-                "C1",
-                format!("node {node} takes address {address}, though a stranger uses it"),
-            );
-        }
-        self.addresses[address].was_owned = self.addresses[address].candidates != 0;
-        self.addresses[address].terms.push((node, term, now, 0));
-        self.speakers[node]
-            .claims
-            .insert(address, Claim { since: now, term });
-        self.renew_overlaps();
-    }
-
-    fn ended(&mut self, node: usize, address: usize, claim: Claim) {
-        let now = self.now;
-        for known in &mut self.addresses[address].terms {
-            if (known.0, known.1, known.2) == (node, claim.term, claim.since) {
-                known.3 = now;
-            }
-        }
-    }
-
-    /// A node speaks for an address.
-    fn speaks(&mut self, node: usize, address: usize, does: &str) {
-        let speaker = &self.speakers[node];
-        if !speaker.claims.contains_key(&address) {
-            self.violation(
-                "owner",
-                format!("node {node} {does} address {address}, which it does not own"),
-            );
-            return;
-        }
-        if !speaker.running || speaker.paused {
-            self.violation(
-                "dead",
-                format!("node {node} {does} address {address} while it does not run"),
-            );
-        } else if self.now < speaker.listens_until {
-            self.violation(
-                "I4",
-                format!("node {node} {does} address {address} before it has listened"),
-            );
-        } else if self.now > speaker.last_beacon + speaker.may_be_silent()
-            && self.now > speaker.started + self.limit
-        {
-            let for_ms = (self.now - speaker.last_beacon) / MILLISECOND;
-            self.violation(
-                "R6",
-                format!(
-                    "node {node} {does} address {address}, and its last beacon is {for_ms} ms old"
-                ),
-            );
-        }
-    }
-
-    fn announces(&self, node: usize, address: usize) -> bool {
-        let speaker = &self.speakers[node];
-        speaker.running
-            && !speaker.paused
-            && speaker.answering
-            && speaker.claims.contains_key(&address)
-    }
-
-    fn hear_each_other(&self, one: usize, other: usize) -> bool {
-        self.hearing[one] & (1 << other) != 0 && self.hearing[other] & (1 << one) != 0
-    }
-
-    fn renew_overlaps(&mut self) {
-        let mut overlaps = BTreeMap::new();
-        for address in 0..self.addresses.len() {
-            let announcers: Vec<_> = (0..self.plan.nodes)
-                .filter(|&node| self.announces(node, address))
-                .collect();
-            for (position, &one) in announcers.iter().enumerate() {
-                for &other in &announcers[position + 1..] {
-                    if self.hear_each_other(one, other) {
-                        let key = (address, one, other);
-                        let since = self.overlaps.get(&key).copied().unwrap_or(self.now);
-                        overlaps.insert(key, since);
-                    }
-                }
-            }
-            let silent = announcers.is_empty();
-            let known = &mut self.addresses[address];
-            known.silent_since = silent.then(|| known.silent_since.unwrap_or(self.now));
-        }
-        self.overlaps = overlaps;
-    }
-
-    /// Nothing has been wrong for long enough.
-    fn check_settled(&mut self) {
-        for address in 0..self.addresses.len() {
-            if self.was_strange(address) {
-                continue;
-            }
-            let candidates = self.addresses[address].candidates;
-            let announcers: Vec<_> = (0..self.plan.nodes)
-                .filter(|&node| self.announces(node, address))
-                .collect();
-            let living = (0..self.plan.nodes)
-                .any(|node| candidates & (1 << node) != 0 && self.speakers[node].running);
-            match announcers[..] {
-                [] if living => {
-                    self.violation("none", format!("nobody announces address {address}"));
-                }
-                [] => {}
-                [announcer] => {
-                    if candidates & (1 << announcer) == 0 {
-                        self.violation(
-                            "R1",
-                            format!(
-                                "node {announcer} announces address {address}, and is no candidate"
-                            ),
-                        );
-                    }
-                    let last = self.addresses[address].last_announced;
-                    if last != Some(announcer) {
-                        self.violation(
-                            "I3",
-                            format!("node {last:?} announced address {address} last, not its owner {announcer}"),
-                        );
-                    }
-                }
-                _ => self.violation("I1", format!("{announcers:?} announce address {address}")),
-            }
-        }
-    }
-
-    /// A stranger has used the address in the last minute, so that it may rest.
-    fn was_strange(&self, address: usize) -> bool {
-        self.plan.faults.iter().any(|timed| {
-            timed.fault == Fault::Stranger(address)
-                && (timed.at + timed.lasts + 62_000) * MILLISECOND > self.now
-                && timed.at * MILLISECOND < self.now
-        })
-    }
-
-    fn believed(&mut self, host: usize, address: usize, node: Option<usize>) {
-        if !self.active.is_empty() || self.was_strange(address) {
-            return;
-        }
-        if self.now < self.disturbed + SETTLED + 2 * SECOND {
-            return;
-        }
-        let announcer = (0..self.plan.nodes).find(|&node| self.announces(node, address));
-        if announcer.is_some() && node != announcer && self.plan.loss == 0 {
-            self.violation(
-                "caches",
-                format!("host {host} believes that {node:?} has address {address}, and {announcer:?} does"),
-            );
         }
     }
 }
