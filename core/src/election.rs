@@ -469,7 +469,7 @@ impl Election {
             contest.own.is_none()
                 && contest.channels.contains(&Channel::Link(link))
                 && contest.handed_over.is_some_and(|until| {
-                    asked_at < until && self.now.since(until) <= self.fence_limit()
+                    asked_at < until && self.now.since(until) <= self.beat.promised()
                 })
         })
     }

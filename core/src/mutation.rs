@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mutation {
+    /// R1: own an address though this node is not, or not any more, a candidate for it.
+    AnyNode,
     /// R5: a peer that says it is late at times gets no more time than others.
     IgnoreLateness,
     /// R6: answer though no beacon has gone out.
@@ -39,13 +41,16 @@ pub enum Mutation {
     NoRank,
     /// R2: take the address from an owner that is behind in the order of candidates.
     NotSticky,
+    /// R15: take no notice of peers that are met by datagrams alone.
+    NoUnicast,
     /// C1: announce an address without asking whether somebody uses it.
     NoProbe,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
+        Self::AnyNode,
         Self::IgnoreLateness,
         Self::NoFence,
         Self::NoGap,
@@ -61,6 +66,7 @@ impl Mutation {
         Self::NoHandover,
         Self::NoRank,
         Self::NotSticky,
+        Self::NoUnicast,
         Self::NoProbe,
     ];
 }

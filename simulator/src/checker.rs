@@ -9,6 +9,7 @@
 //! - no steady second announcer while two hear each other (I1)
 //! - some time after the last fault, each address that has a living candidate has exactly one
 //!   announcer, it keeps it, its announcement was the last one, and hosts believe it (I3)
+//! - every speaker can read the beacons of every other, of later versions and while keys are exchanged
 //! - the absence of the API changes no owner (I6)
 //!
 //! And of a fault that comes alone, after calm: the figures of the design, in [`alone`].
@@ -249,6 +250,10 @@ impl<'a> Checker<'a> {
             What::Alien(node) => self.violation(
                 "I8",
                 format!("node {node} sent a frame for an address that is none of the run's"),
+            ),
+            What::Refused(node) => self.violation(
+                "keys",
+                format!("node {node} refused a beacon of another node"),
             ),
             What::Candidates(address, candidates) => {
                 self.addresses[*address].candidates = *candidates;

@@ -75,6 +75,8 @@ pub enum What {
     },
     /// A frame for an address that is not among those of the run, or one of a node's own.
     Alien(usize),
+    /// A speaker refused a genuine beacon: it did not have the key, or could not read it.
+    Refused(usize),
     /// Who may announce an address, as the API has it from now on; one bit for each node.
     Candidates(usize, u32),
     /// What hosts believe at the end: the MAC address of that node, or of a stranger.

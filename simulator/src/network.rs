@@ -1,5 +1,8 @@
 //! The cables and the switch: which frame reaches whom, and when.
 
+use std::collections::BTreeMap;
+
+use bellwether_core::mac::MacAddr;
 use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
 
@@ -7,6 +10,9 @@ use crate::history::Time;
 use crate::plan::{Fault, Nodes, Plan};
 
 const MILLISECOND: Time = 1_000_000;
+
+/// The ageing time that IEEE 802.1D recommends.
+const AGEING: Time = 300_000 * MILLISECOND;
 
 /// What kind of frame passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +49,12 @@ pub struct Network {
     delay: u64,
     duplicates: bool,
     down: bool,
-    /// Ports that the switch has seen a station on; frames for others go to all.
-    pub learned: Vec<bool>,
+    blocked: Nodes,
+    flushing: bool,
+    /// For how long the switch remembers a station.
+    ageing: Time,
+    /// The port that a station was seen on, and when; frames for others go to all.
+    forwarding: BTreeMap<MacAddr, (usize, Time)>,
 }
 
 impl Network {
@@ -68,14 +78,18 @@ impl Network {
             delay: 0,
             duplicates: false,
             down: false,
-            learned: vec![false; plan.nodes + hosts],
+            blocked: 0,
+            flushing: false,
+            ageing: AGEING,
+            forwarding: BTreeMap::new(),
         }
     }
 
     /// These faults are there now.
     pub fn set(&mut self, faults: impl Iterator<Item = Fault>) {
-        let was_down = self.down;
+        let before = (self.down, self.flushing, self.blocked, self.unplugged);
         (self.mute, self.deaf, self.unplugged, self.bursts) = (0, 0, 0, 0);
+        (self.blocked, self.flushing, self.ageing) = (0, false, AGEING);
         (self.more_loss, self.delay) = (0, 0);
         (self.no_datagrams, self.duplicates, self.down) = (false, false, false);
         self.one_way.clear();
@@ -95,12 +109,31 @@ impl Network {
                 Fault::Delay(milliseconds) => self.delay = self.delay.max(milliseconds),
                 Fault::Duplicates => self.duplicates = true,
                 Fault::SwitchRestart => self.down = true,
+                Fault::FlushForwarding => self.flushing = true,
+                Fault::Blocked(node) => self.blocked |= 1 << node,
+                Fault::Ageing(most) => self.ageing = self.ageing.min(most * MILLISECOND),
                 _ => {}
             }
         }
-        if self.down && !was_down {
-            self.learned.fill(false);
+        if before != (self.down, self.flushing, self.blocked, self.unplugged) {
+            self.forwarding.clear();
         }
+    }
+
+    /// The switch sees a frame of that station on that port.
+    pub fn learn(&mut self, station: MacAddr, port: usize, now: Time) {
+        let gone = self.mute | self.unplugged | self.blocked;
+        let arrives = port >= self.nodes || gone & (1 << port) == 0;
+        if arrives && !self.down {
+            self.forwarding.insert(station, (port, now));
+        }
+    }
+
+    /// The only port that frames for that station go to, if the switch remembers one.
+    #[must_use]
+    pub fn port_of(&self, station: MacAddr, now: Time) -> Option<usize> {
+        let &(port, seen) = self.forwarding.get(&station)?;
+        (now - seen <= self.ageing).then_some(port)
     }
 
     /// Whether a frame of that kind can get from port to port at all.
@@ -122,8 +155,8 @@ impl Network {
         !self.down
             && !has(self.mute, from)
             && !has(self.deaf, to)
-            && !has(self.unplugged, from)
-            && !has(self.unplugged, to)
+            && !has(self.unplugged | self.blocked, from)
+            && !has(self.unplugged | self.blocked, to)
             && !self.one_way.contains(&(from, to))
             && !self
                 .splits

@@ -52,6 +52,8 @@ pub fn index_of(address: IpAddr, addresses: usize) -> Option<usize> {
 pub enum Arrived {
     /// A beacon.
     Beacon(Channel, Rc<Beacon>),
+    /// A beacon as it is on the wire.
+    Sealed(Channel, Rc<Vec<u8>>),
     /// An ARP frame.
     Frame(Rc<Frame>),
 }
@@ -159,6 +161,8 @@ impl Node {
                     );
                 }
                 Arrived::Frame(frame) => self.arp.push(frame),
+                // It is opened before it comes here.
+                Arrived::Sealed(..) => {}
             }
         }
         self.election.on_deadline(now);

@@ -24,6 +24,9 @@ pub struct Plan {
     /// Whether the nodes' own addresses are on another network, so that datagrams pass when frames
     /// do not.
     pub separate: bool,
+    /// The nodes whose speakers are of a later version: their beacons have fields that others do not
+    /// know.
+    pub newer: Nodes,
     /// How long it lasts, in milliseconds.
     pub length: u64,
     /// What goes wrong.
@@ -99,6 +102,15 @@ pub enum Fault {
     Stranger(usize),
     /// A node's network card is replaced: it has another MAC address.
     NewMac(usize),
+    /// The switch blocks a port, as it does when it has seen a loop, and forgets where everybody is
+    /// when that begins and ends. The node sees no change of its carrier.
+    Blocked(usize),
+    /// The switch forgets a station that was silent for so many milliseconds.
+    Ageing(u64),
+    /// What the API has to say reaches these nodes twice, and older states of it after newer ones.
+    Disorder(Nodes),
+    /// The key that beacons are signed with is exchanged, in three sweeps over all nodes.
+    Rotate,
 }
 
 /// When faults begin at the earliest: until then all speakers start and find each other.
@@ -131,6 +143,10 @@ impl Plan {
             },
             loss: [0, 0, 0, 1, 10, 30][rng.random_range(0..6)],
             separate: rng.random_range(0..3) == 0,
+            newer: match rng.random_range(0..4) {
+                0 => rng.random_range(0..1 << nodes),
+                _ => 0,
+            },
             length,
             faults: Vec::new(),
         };
@@ -185,6 +201,7 @@ impl Plan {
             profile: Profile::DEFAULT,
             loss: 0,
             separate: false,
+            newer: 0,
             length: u64::from(hours) * 3_600_000,
             faults: Vec::new(),
         }
@@ -215,6 +232,14 @@ impl Plan {
             }));
             return plan;
         }
+        if mutation == Mutation::NoUnicast {
+            // No beacon ever passes between two nodes.
+            plan.faults.extend((0..plan.nodes).map(|node| Timed {
+                at: 0,
+                lasts: plan.length,
+                fault: Fault::Filter(1 << node),
+            }));
+        }
         while at < plan.length - QUIET {
             let lasts = rng.random_range(5_000..8_000);
             let node = rng.random_range(0..plan.nodes);
@@ -226,6 +251,7 @@ impl Plan {
                 Mutation::NoQuestion | Mutation::NeverUpIsDown => Fault::Filter(1 << node),
                 Mutation::DeafOwner | Mutation::ClaimBlind => Fault::Deaf(node),
                 Mutation::NoHandover => Fault::Leave(node),
+                Mutation::AnyNode => Fault::Exclude(node),
                 Mutation::NoFence => Fault::SendFails(node),
                 Mutation::NoGap | Mutation::SameTerm => Fault::Pause(node),
                 Mutation::NeverYield | Mutation::NoReannouncement | Mutation::SelfishTieBreak => {
@@ -289,10 +315,14 @@ impl Plan {
             23 => Fault::Unassign(address),
             24 => Fault::MoveTo(address, node),
             25 => Fault::Stranger(address),
-            _ => Fault::NewMac(node),
+            26 => Fault::NewMac(node),
+            27 => Fault::Blocked(node),
+            28 => Fault::Ageing(rng.random_range(20..2_000)),
+            29 => Fault::Disorder(self.some_nodes(rng) | rng.random_range(0..1 << self.nodes)),
+            _ => Fault::Rotate,
         }
     }
 }
 
 /// How many kinds of faults there are.
-const KINDS: u32 = 27;
+const KINDS: u32 = 31;

@@ -32,7 +32,8 @@ pub fn shrink(plan: &Plan, mutation: Option<Mutation>, violation: &Violation) ->
             break;
         }
     }
-    let simpler: [fn(&mut Plan); 4] = [
+    let simpler: [fn(&mut Plan); 5] = [
+        |plan| plan.newer = 0,
         |plan| plan.addresses = plan.addresses.min(1),
         |plan| plan.loss = 0,
         |plan| plan.gateway = true,

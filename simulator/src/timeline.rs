@@ -76,6 +76,7 @@ fn describe(plan: &Plan, what: &What) -> Option<String> {
             address,
             node,
         } => format!("host {host} believes that {node:?} has address {address}"),
+        What::Refused(node) => format!("node {node} refuses a genuine beacon"),
         What::Alien(node) => format!("node {node} sends a frame for an alien address"),
         What::Beacon { .. } | What::Answered { .. } | What::Hearing(_) | What::Reaching(_) => {
             return None;

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
+use bellwether_core::election::Assignment;
 use bellwether_core::mutation::Mutation;
 use bellwether_core::name::NodeName;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -16,10 +17,12 @@ use crate::plan::{Fault, Plan};
 
 mod api;
 mod faults;
+mod keys;
 mod speakers;
 mod stations;
 mod wire;
 
+use keys::Keys;
 use stations::HOST_INTERVAL;
 
 const MILLISECOND: Time = 1_000_000;
@@ -44,6 +47,12 @@ enum Next {
     /// A claim is recorded.
     Record(usize, usize, u64),
     Start(usize),
+    /// A node learns an older state of an address again.
+    Relearn(usize, usize, u64),
+    /// The next sweep of an exchange of keys is due; so many are left after it.
+    Sweep(u32),
+    /// A node learns the keys.
+    Rekey(usize),
 }
 
 struct Scheduled {
@@ -85,6 +94,8 @@ struct Place {
     mac: u8,
     late: u64,
     answering: bool,
+    /// How far it has come in the exchanges of keys.
+    keys: usize,
 }
 
 /// An address as the API has it.
@@ -94,6 +105,8 @@ struct Known {
     move_to: Option<usize>,
     recorded: Option<(usize, u64)>,
     version: u64,
+    /// What there was to be told of it, by version; the first of them is 1.
+    past: Vec<Option<Assignment>>,
     stranger: bool,
 }
 
@@ -113,6 +126,7 @@ pub struct World<'a> {
     history: Vec<Event>,
     hearing: Vec<u32>,
     reaching: Vec<u32>,
+    keys: Keys,
 }
 
 /// Runs `plan`, with one rule broken if so wished, and says what happened.
@@ -139,6 +153,7 @@ impl<'a> World<'a> {
             mac: 0,
             late: 0,
             answering: false,
+            keys: 0,
         });
         let api = (0..plan.addresses).map(|_| Known {
             excluded: 0,
@@ -146,6 +161,7 @@ impl<'a> World<'a> {
             move_to: None,
             recorded: None,
             version: 0,
+            past: vec![None],
             stranger: false,
         });
         let hosts = HOSTS.map(|kind| Host::new(kind, plan.addresses));
@@ -164,6 +180,7 @@ impl<'a> World<'a> {
             history: Vec::new(),
             hearing: Vec::new(),
             reaching: Vec::new(),
+            keys: Keys::new(plan),
         }
     }
 
@@ -196,7 +213,7 @@ impl<'a> World<'a> {
         self.now = end;
         for host in 0..self.hosts.len() {
             for address in 0..self.plan.addresses {
-                if let Some((mac, _)) = self.hosts[host].cache[address] {
+                if let Some(mac) = self.hosts[host].believes(address) {
                     let node = self.node_with(mac);
                     self.note(What::Believed {
                         host,
@@ -226,7 +243,8 @@ impl<'a> World<'a> {
             Next::Begin(fault) => {
                 self.active.insert(fault);
                 self.note(What::FaultBegan(fault));
-                self.begin(self.plan.faults[fault].fault);
+                let timed = &self.plan.faults[fault];
+                self.begin(timed.fault, timed.lasts * MILLISECOND);
                 self.note_network();
             }
             Next::End(fault) => {
@@ -247,6 +265,9 @@ impl<'a> World<'a> {
             Next::Learn(node, address, version) => self.learn(node, address, version),
             Next::Record(node, address, term) => self.record(node, address, term),
             Next::Start(node) => self.start(node),
+            Next::Relearn(node, address, version) => self.relearn(node, address, version),
+            Next::Sweep(left) => self.sweep(left),
+            Next::Rekey(node) => self.rekey(node),
         }
     }
 

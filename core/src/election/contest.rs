@@ -12,6 +12,7 @@ use crate::mac::MacAddr;
 use crate::membership::peer::{Path, Peer};
 use crate::membership::{Channel, is_heard};
 use crate::moment::Moment;
+use crate::mutation::Mutation;
 use crate::name::NodeName;
 use crate::placement::{Candidate, Interfaces, rendezvous_weight};
 
@@ -169,7 +170,6 @@ impl Contest {
 impl Election {
     /// R4: where a claim of `node` with that term stands among all.
     pub(super) fn order(&self, node: &NodeName, term: Term, address: IpAddr) -> Order {
-        use crate::mutation::Mutation;
         if !self.rules.keep(Mutation::SelfishTieBreak) {
             return (term, u64::from(*node == self.config.node));
         }
@@ -183,7 +183,7 @@ impl Election {
             let Some(entry) = peer.book.get(address) else {
                 continue;
             };
-            let Some(path) = meeting(peer, channels, self.now) else {
+            let Some(path) = self.meeting(peer, channels) else {
                 continue;
             };
             let order = self.order(node, entry.term, address);
@@ -206,6 +206,22 @@ impl Election {
             }
         }
         claims
+    }
+
+    /// Where a peer is met as far as an address on `channels` is concerned: on that of them where it
+    /// was heard last or, if it was never heard on any, by datagrams (R15).
+    pub(super) fn meeting<'a>(&self, peer: &'a Peer, channels: &[Channel]) -> Option<&'a Path> {
+        let on_links = peer
+            .paths
+            .iter()
+            .filter(|path| channels.contains(&path.channel));
+        on_links.max_by_key(|path| path.last).or_else(|| {
+            let (now, seen) = (self.now, peer.witnessed?);
+            let by_datagrams = peer.path(Channel::Unicast).filter(|path| {
+                now.since(path.first) >= UNICAST_ONLY && now.since(seen) <= WITNESSED
+            });
+            by_datagrams.filter(|_| self.rules.keep(Mutation::NoUnicast))
+        })
     }
 
     fn silent(&self, node: &NodeName, path: &Path, order: Order) -> Silent {
@@ -238,7 +254,7 @@ impl Election {
     pub(super) fn would_take(&self, node: &NodeName, channels: &[Channel]) -> bool {
         self.membership.peer(node).is_some_and(|peer| {
             peer.proven
-                && meeting(peer, channels, self.now).is_some_and(|path| {
+                && self.meeting(peer, channels).is_some_and(|path| {
                     is_heard(path, self.now) && !path.flags.leaving && !path.flags.deaf
                 })
         })
@@ -304,20 +320,6 @@ impl Election {
             .map(Channel::Link)
             .collect()
     }
-}
-
-/// Where a peer is met as far as an address on `channels` is concerned: on that of them where it was
-/// heard last or, if it was never heard on any, by datagrams (R15).
-pub(super) fn meeting<'a>(peer: &'a Peer, channels: &[Channel], now: Moment) -> Option<&'a Path> {
-    let on_links = peer
-        .paths
-        .iter()
-        .filter(|path| channels.contains(&path.channel));
-    on_links.max_by_key(|path| path.last).or_else(|| {
-        let seen = peer.witnessed?;
-        peer.path(Channel::Unicast)
-            .filter(|path| now.since(path.first) >= UNICAST_ONLY && now.since(seen) <= WITNESSED)
-    })
 }
 
 fn heard(node: &NodeName, peer: &Peer, path: &Path, entry: &Entry, order: Order) -> Heard {

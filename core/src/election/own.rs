@@ -224,7 +224,8 @@ impl Election {
 
     /// Whether this node should not own it any more.
     fn must_go(&self, contest: &Contest) -> bool {
-        self.leaving || contest.candidate(&self.config.node).is_none()
+        let outside = contest.candidate(&self.config.node).is_none();
+        self.leaving || (outside && self.rules.keep(Mutation::AnyNode))
     }
 
     /// Who is to take an address of this node, best first; nobody, if it is to stay.
@@ -257,7 +258,7 @@ impl Election {
     fn is_young(&self, node: &NodeName, channels: &[Channel]) -> bool {
         self.membership
             .peer(node)
-            .and_then(|peer| super::contest::meeting(peer, channels, self.now))
+            .and_then(|peer| self.meeting(peer, channels))
             .is_none_or(|path| path.flags.young)
     }
 

@@ -26,7 +26,8 @@ impl Election {
         let Some(contest) = self.contests.get(&address) else {
             return;
         };
-        if self.leaving || contest.candidate(&me).is_none() || contest.channels.is_empty() {
+        let stranger = contest.candidate(&me).is_none() && self.rules.keep(Mutation::AnyNode);
+        if self.leaving || stranger || contest.channels.is_empty() {
             self.stop_probing(address);
             return;
         }
@@ -175,7 +176,8 @@ impl Election {
     fn is_unsynced(&self, channels: &[Channel]) -> bool {
         self.membership.peers().any(|(_, peer)| {
             !peer.book.is_synced()
-                && super::contest::meeting(peer, channels, self.now)
+                && self
+                    .meeting(peer, channels)
                     .is_some_and(|path| is_heard(path, self.now))
         })
     }

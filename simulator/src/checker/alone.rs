@@ -4,8 +4,10 @@
 //! |---|---|---|
 //! | crash of one node | T of it (R5) + 10 ms, and the jitter of a loop | its own addresses, once |
 //! | crash of several | 2 I more for each | theirs, once |
+//! | one node is mute, or its port is blocked | as after its crash | its own, once |
 //! | one node is deaf | 1.2 T + 30 ms, if it was the owner | its own, once |
 //! | one direction between two of three or more, beacons filtered, late loops, duplicates, no API | | none |
+//! | forgetful switch, an exchange of keys, an API that repeats itself | | none |
 //! | stop, exclusion | 0 | its own, once |
 
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ pub(super) fn check(plan: &Plan, history: &[Event]) -> Vec<Violation> {
     }
     violations.extend(never_heard(plan, history));
     violations.extend(always_late(plan, history));
+    violations.extend(crash_without_beacons(plan, history));
     for (index, timed) in plan.faults.iter().enumerate() {
         let began = timed.at * MILLISECOND;
         let ended = (timed.at + timed.lasts) * MILLISECOND;
@@ -190,7 +193,7 @@ fn judge(
                 .or_else(|| one_each(plan, history, fault, window))
                 .or_else(|| taken_back(history, fault, ended))
         }
-        Fault::Mute(node) => {
+        Fault::Mute(node) | Fault::Blocked(node) => {
             let most = promised(1 << node) + 10 * MILLISECOND + SLACK;
             within("I2", 1 << node, most)
         }
@@ -199,16 +202,107 @@ fn judge(
             within("I2", 1 << node, most)
                 .or_else(|| claims_of_deaf(history, node, began, ended, limit))
         }
-        Fault::Exclude(_) | Fault::Leave(_) if alone > 0 => within("3.7", 0, 0),
+        Fault::Exclude(node) if alone > 0 => {
+            within("3.7", 0, 0).or_else(|| owned_by_outsider(history, node, began, ended))
+        }
+        Fault::Leave(_) if alone > 0 => within("3.7", 0, 0),
         Fault::OneWay(..) if plan.nodes >= 3 => no_moves("R10", ended + SECOND),
         Fault::Filter(_) => no_moves("R9", ended + SECOND),
         Fault::NoApi(_) => no_moves("I6", ended + SECOND),
-        Fault::Duplicates | Fault::FlushForwarding | Fault::NoDatagrams => {
+        Fault::Rotate => no_moves("keys", ended + SECOND),
+        Fault::Disorder(_) if always_the_same(history) => no_moves("I6", ended + SECOND),
+        Fault::Duplicates | Fault::FlushForwarding | Fault::Ageing(_) | Fault::NoDatagrams => {
             no_moves("calm", ended + SECOND)
         }
         Fault::Late(node, late) => late_moves(history, node, late, began + 3 * SECOND, ended),
         _ => None,
     }
+}
+
+/// R1: a while after it was taken out of the candidates a node owns nothing, and takes nothing.
+fn owned_by_outsider(
+    history: &[Event],
+    outsider: usize,
+    began: Time,
+    ended: Time,
+) -> Option<Violation> {
+    // Until all have learned it, and an offer or two have been made.
+    const GIVEN_AWAY: Time = 3 * SECOND;
+    let mut owned = BTreeMap::new();
+    for event in history.iter().take_while(|event| event.at < ended) {
+        match event.what {
+            What::Owned { node, address, .. } if node == outsider => {
+                owned.insert(address, event.at);
+            }
+            What::Released { node, address, .. } if node == outsider => {
+                owned.remove(&address);
+            }
+            What::Ended(node) if node == outsider => owned.clear(),
+            _ => {}
+        }
+        if event.at > began + GIVEN_AWAY
+            && let Some((address, _)) = owned.first_key_value()
+        {
+            return Some(Violation {
+                at: event.at,
+                rule: "R1",
+                message: format!("node {outsider} owns address {address}, and is no candidate"),
+            });
+        }
+    }
+    None
+}
+
+/// Whether the candidates of no address ever changed.
+fn always_the_same(history: &[Event]) -> bool {
+    let mut candidates = BTreeMap::new();
+    history.iter().all(|event| match event.what {
+        What::Candidates(address, now) => {
+            candidates.insert(address, now).is_none_or(|was| was == now)
+        }
+        _ => true,
+    })
+}
+
+/// R15: where no beacon ever passes between two nodes, and datagrams and all else do, a crash costs
+/// little more than elsewhere.
+fn crash_without_beacons(plan: &Plan, history: &[Event]) -> Option<Violation> {
+    let filtered = |nodes: Nodes| {
+        plan.faults.iter().any(|timed| {
+            timed.fault == Fault::Filter(nodes) && timed.at == 0 && timed.lasts >= plan.length
+        })
+    };
+    let kind = |fault| matches!(fault, Fault::Filter(_) | Fault::Crash(_));
+    if !plan.faults.iter().all(|timed| kind(timed.fault))
+        || !(0..plan.nodes).all(|node| filtered(1 << node))
+    {
+        return None;
+    }
+    let crashes = plan.faults.iter().filter_map(|timed| match timed.fault {
+        Fault::Crash(nodes) => Some((nodes, timed)),
+        _ => None,
+    });
+    for (nodes, timed) in crashes {
+        let (began, lasts) = (timed.at * MILLISECOND, timed.lasts * MILLISECOND);
+        let most = 2 * promised(plan, history, nodes, began) + SLACK;
+        let window = (began, began + lasts);
+        let silence = (0..plan.addresses)
+            .map(|address| longest_silence(plan, history, address, window, 0))
+            .max()?;
+        if silence > most {
+            return Some(Violation {
+                at: began,
+                rule: "R15",
+                message: format!(
+                    "without beacons nobody announced an address for {} ms after a crash, and {} ms \
+                     are allowed",
+                    silence / MILLISECOND,
+                    most / MILLISECOND
+                ),
+            });
+        }
+    }
+    None
 }
 
 /// After a crash each address is taken once.

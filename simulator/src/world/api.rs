@@ -9,7 +9,7 @@ use rand::RngExt;
 use super::{MILLISECOND, Next, World};
 use crate::history::{Time, What};
 use crate::node::{EVERYWHERE, address};
-use crate::plan::Fault;
+use crate::plan::{Fault, Nodes};
 
 impl World<'_> {
     pub(super) fn sees_api(&self, node: usize) -> bool {
@@ -42,6 +42,8 @@ impl World<'_> {
         } else {
             0
         };
+        let assignment = self.assignment(address);
+        self.api[address].past.push(assignment);
         self.note(What::Candidates(address, candidates));
         for node in 0..self.plan.nodes {
             let lag = match self.rng.random_range(0..8) {
@@ -53,12 +55,12 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn tell_assignment(&mut self, node: usize, index: usize) {
+    /// What there is to be told of an address now; none, if it is not used.
+    fn assignment(&self, index: usize) -> Option<Assignment> {
         let known = &self.api[index];
         let address = address(index);
         if !known.assigned {
-            self.tell(node, Input::Unassign { address });
-            return;
+            return None;
         }
         let advertised: Vec<_> = self
             .places
@@ -73,7 +75,7 @@ impl World<'_> {
             .filter(|node| known.excluded & (1 << node) != 0)
             .map(|node| self.places[node].name.clone())
             .collect();
-        let assignment = Assignment {
+        Some(Assignment {
             candidates: candidates(address, [&advertised[..]], None, |node| {
                 !excluded.contains(node)
             }),
@@ -83,14 +85,19 @@ impl World<'_> {
                 stands: true,
             }),
             move_to: known.move_to.map(|node| self.places[node].name.clone()),
-        };
-        self.tell(
-            node,
-            Input::Assign {
+        })
+    }
+
+    fn tell_assignment(&mut self, node: usize, index: usize, assignment: Option<Assignment>) {
+        let address = address(index);
+        let input = match assignment {
+            Some(assignment) => Input::Assign {
                 address,
                 assignment,
             },
-        );
+            None => Input::Unassign { address },
+        };
+        self.tell(node, input);
     }
 
     /// A node learns what is new about an address, if that is still the newest.
@@ -99,11 +106,42 @@ impl World<'_> {
             return;
         }
         if self.sees_api(node) && self.places[node].paused_at.is_none() {
-            self.tell_assignment(node, address);
+            let assignment = self.assignment(address);
+            self.tell_assignment(node, address, assignment);
         } else {
             let again = self.now + 100 * MILLISECOND;
             self.schedule(again, Next::Learn(node, address, version));
         }
+    }
+
+    /// These nodes learn states of addresses twice for so long, and older ones after newer ones.
+    pub(super) fn disorder(&mut self, nodes: Nodes, lasts: Time) {
+        for node in (0..self.plan.nodes).filter(|node| nodes & (1 << node) != 0) {
+            for address in 0..self.plan.addresses {
+                let newest = self.api[address].version;
+                for _ in 0..3 {
+                    let at = self.now + self.rng.random_range(0..=lasts);
+                    let version = newest.saturating_sub(self.rng.random_range(0..4)).max(1);
+                    self.schedule(at, Next::Relearn(node, address, version));
+                }
+            }
+        }
+    }
+
+    /// A node learns an older state of an address, or the newest once more, and soon the newest.
+    pub(super) fn relearn(&mut self, node: usize, address: usize, version: u64) {
+        if !self.sees_api(node) || self.places[node].paused_at.is_some() {
+            return;
+        }
+        let past = usize::try_from(version).ok();
+        let past = past.and_then(|version| self.api[address].past.get(version).cloned());
+        let Some(past) = past else {
+            return;
+        };
+        self.tell_assignment(node, address, past);
+        let again = self.now + self.rng.random_range(5..100) * MILLISECOND;
+        let newest = self.api[address].version;
+        self.schedule(again, Next::Learn(node, address, newest));
     }
 
     /// A node records its claim.

@@ -4,12 +4,12 @@ use bellwether_core::election::Input;
 use rand::RngExt;
 
 use super::{MILLISECOND, Next, World};
-use crate::history::What;
+use crate::history::{Time, What};
 use crate::network::Kind;
 use crate::plan::Fault;
 
 impl World<'_> {
-    pub(super) fn begin(&mut self, fault: Fault) {
+    pub(super) fn begin(&mut self, fault: Fault, lasts: Time) {
         match fault {
             Fault::Crash(nodes) => {
                 for node in 0..self.plan.nodes {
@@ -60,6 +60,8 @@ impl World<'_> {
                 self.api[address].stranger = true;
                 self.stranger_announces(address);
             }
+            Fault::Disorder(nodes) => self.disorder(nodes, lasts),
+            Fault::Rotate => self.schedule(self.now, Next::Sweep(2)),
             _ => {}
         }
     }

@@ -26,6 +26,7 @@ impl World<'_> {
         let session: u64 = self.rng.random();
         let place = &mut self.places[index];
         place.starts += 1;
+        place.keys = self.keys.newest;
         let now = Moment::from_nanos(self.now);
         let node = Node::start(
             place.name.as_str(),

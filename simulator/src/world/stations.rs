@@ -9,6 +9,7 @@ use rand::RngExt;
 
 use super::{MILLISECOND, Next, World};
 use crate::history::Time;
+use crate::host::{Question, Told};
 use crate::node::{self, GATEWAY, index_of};
 
 /// How often a host has something to say to one of the addresses.
@@ -19,7 +20,7 @@ impl World<'_> {
         let jitter = self.rng.random_range(0..HOST_INTERVAL);
         self.schedule(self.now + HOST_INTERVAL / 2 + jitter, Next::Ask(host));
         let address = self.rng.random_range(0..self.plan.addresses);
-        if self.hosts[host].must_ask(address, self.now)
+        if let Some(question) = self.hosts[host].question(address, self.now)
             && let IpAddr::V4(target_ip) = node::address(address)
         {
             let mac = host_mac(host);
@@ -27,7 +28,10 @@ impl World<'_> {
             self.send_frame(
                 host + self.plan.nodes,
                 Frame {
-                    destination: MacAddr::BROADCAST,
+                    destination: match question {
+                        Question::All => MacAddr::BROADCAST,
+                        Question::Known(known) => known,
+                    },
                     source: mac,
                     vlan: None,
                     packet: Packet::Arp(Arp {
@@ -47,8 +51,12 @@ impl World<'_> {
             return;
         };
         if let Some(address) = index_of(arp.sender_ip.into(), self.plan.addresses) {
-            let announced = frame.destination == MacAddr::BROADCAST;
-            self.hosts[host].learn(address, arp.sender_mac, self.now, announced);
+            let told = match (frame.destination, arp.operation) {
+                (MacAddr::BROADCAST, Operation::Request) => Told::Request,
+                (MacAddr::BROADCAST, _) => Told::Reply,
+                _ => Told::Answer,
+            };
+            self.hosts[host].learn(address, arp.sender_mac, self.now, told);
         }
         let asks = arp.operation == Operation::Request && arp.target_ip != arp.sender_ip;
         if host == 0 && self.plan.gateway && asks && arp.target_ip == GATEWAY {

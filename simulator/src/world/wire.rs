@@ -49,31 +49,25 @@ impl World<'_> {
                 node: from,
                 lateness: Time::try_from(lateness).unwrap_or(Time::MAX),
             });
-            self.network.learned[from] = true;
+            self.network.learn(self.mac(from), from, self.now);
             Kind::Beacon
         };
-        let beacon = Rc::new(beacon);
+        let arrived = self.seal(from, channel, beacon);
         for to in 0..self.plan.nodes {
             if to == from || self.places[to].node.is_none() {
                 continue;
             }
             let arrivals = self.network.arrivals(kind, from, to, &mut self.rng);
             for takes in arrivals.into_iter().flatten() {
-                let arrived = Arrived::Beacon(channel, Rc::clone(&beacon));
-                self.schedule(self.now + takes, Next::Arrive(to, arrived));
+                self.schedule(self.now + takes, Next::Arrive(to, arrived.clone()));
             }
         }
     }
 
     pub(super) fn send_frame(&mut self, from: usize, frame: Frame) {
-        self.network.learned[from] = true;
+        self.network.learn(frame.source, from, self.now);
         let ports = self.plan.nodes + self.hosts.len();
-        let target = if frame.destination == MacAddr::BROADCAST {
-            None
-        } else {
-            self.port_with(frame.destination)
-                .filter(|&port| self.network.learned[port])
-        };
+        let target = self.network.port_of(frame.destination, self.now);
         let frame = Rc::new(frame);
         for to in 0..ports {
             if to == from || target.is_some_and(|target| target != to) {
@@ -89,15 +83,11 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn port_with(&self, mac: MacAddr) -> Option<usize> {
-        let host = (0..self.hosts.len()).find(|&host| host_mac(host) == mac);
-        self.node_with(mac)
-            .or(host.map(|host| host + self.plan.nodes))
-    }
-
     pub(super) fn arrive(&mut self, port: usize, arrived: Arrived) {
         if let Some(host) = port.checked_sub(self.plan.nodes) {
-            if let Arrived::Frame(frame) = arrived {
+            if let Arrived::Frame(frame) = arrived
+                && [MacAddr::BROADCAST, host_mac(host)].contains(&frame.destination)
+            {
                 self.host_receives(host, &frame);
             }
             return;
@@ -108,6 +98,9 @@ impl World<'_> {
         {
             return;
         }
+        let Some(arrived) = self.open(port, arrived) else {
+            return;
+        };
         let now = self.now;
         if let Some(node) = &mut self.places[port].node {
             node.receive(now, arrived);

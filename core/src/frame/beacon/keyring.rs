@@ -111,9 +111,20 @@ impl Keyring {
     pub fn seal(&self, beacon: &Beacon, octets: &mut Vec<u8>) {
         let start = octets.len();
         wire::encode(beacon, self.signing, octets);
-        let key = self.signing_key(SIGNING, beacon.session);
-        let tag = tag_of(&key, &octets[start..]);
+        self.sign(octets, start, beacon.session);
+    }
+
+    /// Appends the tag to what a speaker of that session says from `start` on, of whatever version.
+    pub fn sign(&self, octets: &mut Vec<u8>, start: usize, session: Session) {
+        let key = self.signing_key(SIGNING, session);
+        let tag = tag_of(&key, octets.get(start..).unwrap_or_default());
         octets.extend(tag);
+    }
+
+    /// The number of the key that new beacons are signed with.
+    #[must_use]
+    pub const fn signing(&self) -> u16 {
+        self.signing
     }
 
     /// The beacon at the start of `octets`, if it is genuine. Padding may follow it.
