@@ -27,7 +27,7 @@ impl Part {
 
 /// Kills a part of the lab of this folder, so that it has no time for anything.
 pub fn kill(part: Part, folder: &Folder) -> Result<()> {
-    let pattern = format!("{} .*{}", part.verb(), folder.name());
+    let pattern = format!("{} .*{}", part.verb(), in_orders(folder));
     let killed = Command::new("pkill")
         .args(["-KILL", "-f", &pattern])
         .status()
@@ -38,6 +38,11 @@ pub fn kill(part: Part, folder: &Folder) -> Result<()> {
     Err(Error::Unexpected(format!(
         "there is no {pattern:?} to kill"
     )))
+}
+
+/// How the orders of supervisor and keeper name the lab, which are on their command lines.
+fn in_orders(folder: &Folder) -> String {
+    format!("\"name\":\"{}\"", folder.lab())
 }
 
 /// All that is left: control groups, mounts, processes and the folder.
@@ -55,7 +60,7 @@ pub fn all(folder: &Folder) -> Vec<String> {
 /// Processes whose command line names the lab, and those in its control groups.
 #[must_use]
 pub fn processes(folder: &Folder) -> Vec<String> {
-    let name = folder.name();
+    let (name, orders) = (folder.name(), in_orders(folder));
     let group = format!("{}/", cgroup::of_lab(folder.lab()));
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
@@ -65,7 +70,8 @@ pub fn processes(folder: &Folder) -> Vec<String> {
             let line = String::from_utf8_lossy(&line).replace('\0', " ");
             let groups = read("cgroup").unwrap_or_default();
             let groups = String::from_utf8_lossy(&groups);
-            (line.contains(name) || groups.contains(&group)).then_some(line)
+            (line.contains(name) || line.contains(&orders) || groups.contains(&group))
+                .then_some(line)
         })
         .collect()
 }
