@@ -21,6 +21,7 @@ use std::time::Duration;
 use bellwether_core::announcer;
 use bellwether_core::election::{Assignment, Input};
 use bellwether_core::frame::Frame;
+use bellwether_core::frame::beacon::Spares;
 use bellwether_core::frame::beacon::keyring::Keyring;
 use bellwether_core::link::{Link, Links};
 use bellwether_core::mac::MacAddr;
@@ -134,6 +135,7 @@ struct Place {
 struct Crowd {
     rng: Xoshiro256PlusPlus,
     keys: Keyring,
+    spares: Spares,
     now: Time,
     order: u64,
     queue: BinaryHeap<Reverse<Scheduled>>,
@@ -184,6 +186,7 @@ impl Crowd {
         let mut crowd = Self {
             rng: Xoshiro256PlusPlus::seed_from_u64(1),
             keys: Keyring::new("crowd", secrets, 1).expect("a good key"),
+            spares: Spares::default(),
             now: 0,
             order: 0,
             queue: BinaryHeap::new(),
@@ -289,12 +292,12 @@ impl Crowd {
         let arrived = match wire {
             Wire::Beacon(channel, octets) => {
                 let opened = match channel {
-                    Channel::Link(_) => self.keys.open(octets),
-                    Channel::Unicast => self.keys.open_datagram(octets),
+                    Channel::Link(_) => self.keys.open(octets, &mut self.spares),
+                    Channel::Unicast => self.keys.open_datagram(octets, &mut self.spares),
                 };
                 Arrived::Beacon(*channel, Rc::new(opened.expect("a genuine beacon")))
             }
-            Wire::Frame(frame) => Arrived::Frame(*frame),
+            Wire::Frame(frame) => Arrived::Frame(Rc::new(*frame)),
         };
         node.receive(self.now, arrived);
         place.load.processor += processor(timed).saturating_sub(before);
@@ -321,10 +324,11 @@ impl Crowd {
             match effect {
                 Effect::Beacon(channel, beacon) => {
                     let before = processor(timed);
-                    let octets = match channel {
-                        Channel::Link(_) => self.keys.seal(&beacon),
-                        Channel::Unicast => self.keys.seal_datagram(&beacon),
-                    };
+                    let mut octets = Vec::new();
+                    match channel {
+                        Channel::Link(_) => self.keys.seal(&beacon, &mut octets),
+                        Channel::Unicast => self.keys.seal_datagram(&beacon, &mut octets),
+                    }
                     self.places[index].load.processor += processor(timed).saturating_sub(before);
                     self.send(index, Wire::Beacon(channel, octets));
                 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bellwether_core::frame::beacon::Beacon;
+use bellwether_core::frame::beacon::Spares;
 use bellwether_core::frame::beacon::keyring::{Keyring, KeyringError};
 use bellwether_core::frame::beacon::wire::{LONGEST, VERSION, encode};
 use bellwether_core::membership::Channel;
@@ -83,13 +84,16 @@ impl World<'_> {
         let Some(ring) = ring.filter(|_| self.keys.sealed) else {
             return Arrived::Beacon(channel, Rc::new(beacon));
         };
-        let octets = if channel == Channel::Unicast {
-            ring.seal_datagram(&beacon)
+        let mut octets = Vec::new();
+        if channel == Channel::Unicast {
+            ring.seal_datagram(&beacon, &mut octets);
         } else if self.plan.newer & (1 << from) != 0 {
-            ring.sign(later(encode(&beacon, ring.signing())), beacon.session)
+            encode(&beacon, ring.signing(), &mut octets);
+            octets = later(octets);
+            ring.sign(&mut octets, 0, beacon.session);
         } else {
-            ring.seal(&beacon)
-        };
+            ring.seal(&beacon, &mut octets);
+        }
         Arrived::Sealed(channel, Rc::new(octets))
     }
 
@@ -101,9 +105,9 @@ impl World<'_> {
         self.places[to].node.as_ref()?;
         let ring = self.keys.rings.get(self.places[to].keys)?;
         let opened = if *channel == Channel::Unicast {
-            ring.open_datagram(octets)
+            ring.open_datagram(octets, &mut Spares::default())
         } else {
-            ring.open(octets)
+            ring.open(octets, &mut Spares::default())
         };
         let Ok(beacon) = opened else {
             self.note(What::Refused(to));

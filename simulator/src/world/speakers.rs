@@ -1,7 +1,9 @@
 //! The speakers: how they start, stop and wake up, and what they do to the world.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use bellwether_core::announcer;
 use bellwether_core::election::{Input, Output};
 use bellwether_core::frame::Packet;
 use bellwether_core::mac::MacAddr;
@@ -33,6 +35,11 @@ impl World<'_> {
             session,
             self.plan.profile,
             links,
+            announcer::Config {
+                // Often enough that a run sees that it heals what was lost.
+                refresh: Duration::from_secs(3),
+                ..announcer::Config::default()
+            },
             self.mutation,
             now,
         );
