@@ -37,6 +37,9 @@ const SERVICES: usize = 500;
 /// How many of them are served when something happens.
 const SERVED: usize = 150;
 
+/// How many writes of a controller are under way at most.
+const IN_FLIGHT: usize = 32;
+
 /// A leader that is gone is succeeded after 15 s; the rest is for a slow machine.
 const LIMIT: Duration = Duration::from_mins(2);
 
@@ -257,9 +260,11 @@ fn assert_writes(fate: Fate, writes: &[AuditedWrite]) {
     counts.remove(&("patch", "ipaddresspools/status"));
     let events = counts.remove(&("create", "events")).unwrap_or_default();
     assert!(events <= SERVICES, "{fate:?}: {events} events");
-    let expected = BTreeMap::from([
-        (("create", "announcements"), SERVICES),
-        (("patch", "services/status"), SERVICES),
-    ]);
-    assert_eq!(counts, expected, "{fate:?}");
+    for needed in [("create", "announcements"), ("patch", "services/status")] {
+        let count = counts.remove(&needed).unwrap_or_default();
+        // Of writes under way when their writer went, the log does not tell what came of them.
+        let told = SERVICES - IN_FLIGHT..=SERVICES;
+        assert!(told.contains(&count), "{fate:?}: {count} of {needed:?}");
+    }
+    assert_eq!(counts, BTreeMap::new(), "{fate:?}");
 }
