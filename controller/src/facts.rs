@@ -151,5 +151,5 @@ pub enum Target {
     /// A pool's status.
     Pool(PoolName),
     /// The events of a Service's addresses that have moved.
-    Moves(bellwether_core::name::ServiceName),
+    Notes(bellwether_core::name::ServiceName),
 }

@@ -221,7 +221,7 @@ pub const fn kind(target: &Target) -> &'static str {
         Target::Announcement(_) => "Announcement",
         Target::Service(_) => "Service",
         Target::Pool(_) => "IPAddressPool",
-        Target::Moves(_) => "Event",
+        Target::Notes(_) => "Event",
     }
 }
 

@@ -76,6 +76,8 @@ bellwether_core::reasons! {
     pub enum EventReason {
         /// Another node announces an address than before.
         Moved,
+        /// Another host uses an address.
+        Conflict,
     }
 }
 

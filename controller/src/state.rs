@@ -17,7 +17,7 @@ mod announcements;
 pub mod explain;
 mod grace;
 mod intake;
-mod moves;
+mod notes;
 pub mod plan;
 mod pools;
 mod rests;
@@ -140,7 +140,7 @@ pub struct State {
     contested: BTreeSet<IpAddr>,
     grace: Grace,
     /// What is still to be told of addresses that have moved.
-    moves: BTreeMap<ServiceName, Vec<Note>>,
+    notes: BTreeMap<ServiceName, Vec<Note>>,
     anchor: Anchor,
     schedule: Schedule,
     tally: Tally,
@@ -171,7 +171,7 @@ impl State {
             shown_by: BTreeMap::new(),
             contested: BTreeSet::new(),
             grace: Grace::default(),
-            moves: BTreeMap::new(),
+            notes: BTreeMap::new(),
             anchor: Anchor::default(),
             schedule: Schedule::default(),
             tally: Tally::default(),
@@ -247,7 +247,7 @@ impl State {
                     self.tally.pools.insert(pool.clone());
                     self.pool_change(pool, wall)
                 }
-                Target::Moves(service) => self.moves_change(service),
+                Target::Notes(service) => self.notes_change(service),
             };
             if let Some(change) = change {
                 self.schedule.begin(target.clone());

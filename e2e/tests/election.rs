@@ -89,7 +89,8 @@ async fn conflict(lab: &Lab, address: IpAddr) -> Result<Option<Condition>, Strin
     Ok(conditions.find(|condition| condition.type_ == CONFLICT && condition.status == "True"))
 }
 
-/// Waits until an Announcement says that a station uses its address, and names it.
+/// Waits until an Announcement and an event on its Service say that a station uses its address, and
+/// name it.
 async fn wait_conflict(lab: &Lab, address: IpAddr, mac: &str) -> Result<()> {
     wait_for(
         "the stranger being named",
@@ -99,6 +100,16 @@ async fn wait_conflict(lab: &Lab, address: IpAddr, mac: &str) -> Result<()> {
             other => Err(format!("{other:?}")),
         },
     )
+    .await?;
+    wait_for("an event that names it", MOMENT, async || {
+        let events = lab.events("web").await.map_err(|error| error.to_string())?;
+        let told = |(reason, note): &(String, String)| reason == "Conflict" && note.contains(mac);
+        events
+            .iter()
+            .any(told)
+            .then_some(())
+            .ok_or(format!("{events:?}"))
+    })
     .await
 }
 

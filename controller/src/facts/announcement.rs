@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use bellwether_core::name::{NodeName, ServiceName};
 use bellwether_crds::announcement::{Announcement, AnnouncementSpec, name_of};
+use bellwether_crds::condition::CONFLICT;
 use k8s_openapi::jiff::Timestamp;
 
 use super::Version;
@@ -21,6 +22,8 @@ pub struct AnnouncementFacts {
     pub node: Option<NodeName>,
     /// How it came to that node.
     pub claim: ClaimFacts,
+    /// What its speaker says of another host that uses the address.
+    pub conflict: Option<String>,
 }
 
 /// How an address came to the node that announces it, as its speaker says.
@@ -62,8 +65,13 @@ impl AnnouncementFacts {
 impl From<Announcement> for AnnouncementFacts {
     fn from(object: Announcement) -> Self {
         let status = object.status.unwrap_or_default();
+        let conflict = status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == CONFLICT && condition.status == "True");
         Self {
             version: Version::of(&object.metadata),
+            conflict: conflict.map(|condition| condition.message.clone()),
             name: object.metadata.name.unwrap_or_default(),
             spec: object.spec,
             node: status.node.map(NodeName::from),

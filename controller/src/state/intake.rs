@@ -286,7 +286,7 @@ impl State {
             }
             self.mark_announcement(address);
             if let Some(old) = &old {
-                self.note_move(address, old);
+                self.note_news(address, old);
             }
             let services = old.iter().flat_map(AnnouncementFacts::services);
             for service in services {

@@ -108,6 +108,7 @@ impl State {
                 spec,
                 node: None,
                 claim: ClaimFacts::default(),
+                conflict: None,
             })),
             Change::UpdateAnnouncement { spec, .. } => {
                 let known = self.announcements.get(&spec.address).ok_or_else(nothing)?;

@@ -4,8 +4,8 @@
 
 mod endpoints;
 mod faults;
-mod moves;
 mod nodes;
+mod notes;
 mod pools;
 mod rules;
 mod server;

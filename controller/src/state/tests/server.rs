@@ -56,6 +56,7 @@ impl Server {
                     spec,
                     node: None,
                     claim: ClaimFacts::default(),
+                    conflict: None,
                 };
                 self.announcements.insert(facts.spec.address, facts.clone());
                 Ok(Written::Announcement(facts))

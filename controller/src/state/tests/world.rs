@@ -296,6 +296,14 @@ impl World {
         self.announce_all(node);
     }
 
+    /// The speakers say of every address what there is to say of another host that uses it.
+    pub(super) fn dispute_all(&mut self, node: &str, said: Option<&str>) {
+        for facts in self.server.borrow_mut().announcements.values_mut() {
+            facts.conflict = said.map(str::to_owned);
+        }
+        self.announce_all(node);
+    }
+
     /// The speaker of `node` says that it has one link, on this network.
     pub(super) fn link(&mut self, node: &str, network: &str) {
         let mut server = self.server.borrow_mut();

@@ -1,4 +1,4 @@
-//! What a Service's events say of addresses that have moved.
+//! What a Service's events say of addresses that have moved, or that another host uses.
 
 use super::world::World;
 use crate::facts::ClaimFacts;
@@ -78,4 +78,23 @@ fn of_many_moves_the_last_are_told() {
     }
     world.settle();
     assert_eq!(world.events.len(), 16);
+}
+
+#[test]
+fn a_stranger_is_told_of_once_and_so_is_the_next() {
+    let mut world = announced();
+    let mut say = |said: Option<&str>| {
+        world.dispute_all("a", said);
+        world.settle();
+        std::mem::take(&mut world.events)
+    };
+    assert_eq!(say(Some("02::ee uses it")), ["192.0.2.10: 02::ee uses it"]);
+    assert_eq!(say(Some("02::ee uses it")), Vec::<String>::new());
+    assert_eq!(say(Some("02::ff uses it")), ["192.0.2.10: 02::ff uses it"]);
+    assert_eq!(say(None), Vec::<String>::new());
+    assert_eq!(say(Some("02::ff uses it")), ["192.0.2.10: 02::ff uses it"]);
+    world.restart();
+    world.list_everything();
+    world.settle();
+    assert_eq!(world.events, Vec::<String>::new());
 }

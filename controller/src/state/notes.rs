@@ -1,4 +1,5 @@
-//! Events: each move of an address from one node to another is told once on its Services.
+//! Events: each move of an address from one node to another, and each other host that uses one, is
+//! told once on its Services.
 
 use std::net::IpAddr;
 
@@ -9,37 +10,35 @@ use crate::change::{Change, Note};
 use crate::facts::{AnnouncementFacts, Target};
 use crate::reason::EventReason;
 
-/// The most moves of one Service that wait to be told: an API server that is away meanwhile must not
+/// The most events of one Service that wait to be told: an API server that is away meanwhile must not
 /// fill the memory.
 const MOST: usize = 16;
 
 impl State {
     /// An Announcement has changed, and was `old` before. What a list says anew after a restart is
-    /// no move: there is no old then.
-    pub(super) fn note_move(&mut self, address: IpAddr, old: &AnnouncementFacts) {
+    /// no news: there is no old then.
+    pub(super) fn note_news(&mut self, address: IpAddr, old: &AnnouncementFacts) {
         let Some(new) = self.announcements.get(&address) else {
             return;
         };
-        if new.claim.term <= old.claim.term {
+        let moved = (new.claim.term > old.claim.term).then(|| moved(address, new));
+        let conflict = (new.conflict != old.conflict).then(|| conflict(address, new));
+        let notes: Vec<Note> = [moved, conflict].into_iter().flatten().flatten().collect();
+        if notes.is_empty() {
             return;
         }
-        let Some(note) = told(address, new) else {
-            return;
-        };
         let services: Vec<ServiceName> = new.services().collect();
         for service in services {
-            let waiting = self.moves.entry(service.clone()).or_default();
-            if waiting.len() == MOST {
-                waiting.remove(0);
-            }
-            waiting.push(note.clone());
-            self.schedule.mark(Target::Moves(service));
+            let waiting = self.notes.entry(service.clone()).or_default();
+            waiting.extend(notes.iter().cloned());
+            waiting.drain(..waiting.len().saturating_sub(MOST));
+            self.schedule.mark(Target::Notes(service));
         }
     }
 
     /// What is to be told of a Service's addresses.
-    pub(super) fn moves_change(&mut self, service: &ServiceName) -> Option<Change> {
-        let notes = self.moves.remove(service)?;
+    pub(super) fn notes_change(&mut self, service: &ServiceName) -> Option<Change> {
+        let notes = self.notes.remove(service)?;
         let facts = self.services.get(service)?;
         Some(Change::Tell {
             service: service.clone(),
@@ -50,7 +49,7 @@ impl State {
 }
 
 /// The move in words; none, if the address was on no other node before.
-fn told(address: IpAddr, now: &AnnouncementFacts) -> Option<Note> {
+fn moved(address: IpAddr, now: &AnnouncementFacts) -> Option<Note> {
     let node = now.node.as_ref()?;
     let claim = &now.claim;
     let before = claim.previous.as_ref().filter(|before| *before != node)?;
@@ -71,5 +70,16 @@ fn told(address: IpAddr, now: &AnnouncementFacts) -> Option<Note> {
         is_warning: false,
         reason: EventReason::Moved.as_str().to_owned(),
         message: format!("{address} has moved from {before} to {node}: {why}"),
+    })
+}
+
+/// Another host that uses the address, in words; none, if that is over.
+fn conflict(address: IpAddr, now: &AnnouncementFacts) -> Option<Note> {
+    let said = now.conflict.as_ref()?;
+    Some(Note {
+        action: "Announce",
+        is_warning: true,
+        reason: EventReason::Conflict.as_str().to_owned(),
+        message: format!("{address}: {said}"),
     })
 }
