@@ -210,7 +210,7 @@ fn judge(
         Fault::Filter(_) => no_moves("R9", ended + SECOND),
         Fault::NoApi(_) => no_moves("I6", ended + SECOND),
         Fault::Rotate => no_moves("keys", ended + SECOND),
-        Fault::Disorder(_) if always_the_same(history) => no_moves("I6", ended + SECOND),
+        Fault::Disorder(_) if always_the_same(plan, history) => no_moves("I6", ended + SECOND),
         Fault::Duplicates | Fault::FlushForwarding | Fault::Ageing(_) | Fault::NoDatagrams => {
             no_moves("calm", ended + SECOND)
         }
@@ -253,8 +253,13 @@ fn owned_by_outsider(
     None
 }
 
-/// Whether the candidates of no address ever changed.
-fn always_the_same(history: &[Event]) -> bool {
+/// Whether the candidates of no address ever changed, and nobody ever wished it elsewhere: an old state
+/// that is told again is then the same.
+fn always_the_same(plan: &Plan, history: &[Event]) -> bool {
+    let wish = |fault| matches!(fault, Fault::MoveTo(..));
+    if plan.faults.iter().any(|timed| wish(timed.fault)) {
+        return false;
+    }
     let mut candidates = BTreeMap::new();
     history.iter().all(|event| match event.what {
         What::Candidates(address, now) => {
