@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::change::{Change, Written};
+use crate::change::{Change, Note, Written};
 use crate::events::Events;
 use crate::facts::Version;
 
@@ -96,17 +96,7 @@ impl Applier {
                 uid,
                 notes,
             } => {
-                let reference = ObjectReference {
-                    api_version: Some("v1".to_owned()),
-                    kind: Some("Service".to_owned()),
-                    namespace: Some(service.namespace.to_string()),
-                    name: Some(service.name.to_string()),
-                    uid: Some(uid),
-                    ..ObjectReference::default()
-                };
-                for note in notes {
-                    self.events.publish(note, reference.clone());
-                }
+                self.tell(&service, uid, notes);
                 Ok(Written::Told)
             }
             Change::PoolStatus { pool, status } => {
@@ -141,6 +131,21 @@ impl Applier {
             Change::DeleteSpeaker { node, version } => {
                 self.delete::<Speaker>(node.as_str(), version).await
             }
+        }
+    }
+
+    /// Sends events of a Service.
+    fn tell(&self, service: &ServiceName, uid: String, notes: Vec<Note>) {
+        let reference = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Service".to_owned()),
+            namespace: Some(service.namespace.to_string()),
+            name: Some(service.name.to_string()),
+            uid: Some(uid),
+            ..ObjectReference::default()
+        };
+        for note in notes {
+            self.events.publish(note, reference.clone());
         }
     }
 

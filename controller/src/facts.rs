@@ -21,7 +21,7 @@ pub use announcement::{AnnouncementFacts, ClaimFacts};
 pub use endpoints::SliceFacts;
 pub use node::NodeFacts;
 pub use pool::PoolFacts;
-pub use service::ServiceFacts;
+pub use service::{Reallocation, ServiceFacts};
 pub use speaker::SpeakerFacts;
 
 /// Which object it is, and which version of it.

@@ -35,10 +35,8 @@ pub struct ServiceFacts {
     pub wish: Result<Wish, Problem>,
     /// What it brings to an address that it may share; without a key, if that cannot be told.
     pub sharing: SharingTerms,
-    /// Whether its annotation [`REALLOCATE`] asks that it is moved to other addresses.
-    pub reallocate: bool,
-    /// Whether that annotation says that it has been moved, and is to go.
-    pub is_moved: bool,
+    /// What its annotation [`REALLOCATE`] says.
+    pub reallocation: Reallocation,
     /// Where its traffic may enter.
     pub backend: Backend,
     /// The addresses in its status.
@@ -49,6 +47,27 @@ pub struct ServiceFacts {
     pub allocated: Option<ConditionFacts>,
     /// Its condition `bellwether.dev/Announced`.
     pub announced: Option<ConditionFacts>,
+}
+
+/// Whether a Service is to be moved to other addresses, as its annotation [`REALLOCATE`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reallocation {
+    /// It stays.
+    No,
+    /// It is to be moved.
+    Asked,
+    /// It has been moved, and the annotation is to go.
+    Done,
+}
+
+impl Reallocation {
+    fn parse(annotation: Option<&str>) -> Self {
+        match annotation.map(str::trim) {
+            Some("true") => Self::Asked,
+            Some(REALLOCATED) => Self::Done,
+            _ => Self::No,
+        }
+    }
 }
 
 /// What a Service asks for.
@@ -75,7 +94,7 @@ impl ServiceFacts {
             pool: wish.pool,
             addresses: wish.addresses,
             sharing: self.sharing.clone(),
-            reallocate: self.reallocate,
+            reallocate: self.reallocation == Reallocation::Asked,
         })
     }
 
@@ -117,12 +136,7 @@ impl From<Service> for ServiceFacts {
                 ports: ports(&spec),
                 backend: backend.clone(),
             },
-            reallocate: annotations
-                .get(REALLOCATE)
-                .is_some_and(|value| value.trim() == "true"),
-            is_moved: annotations
-                .get(REALLOCATE)
-                .is_some_and(|value| value == REALLOCATED),
+            reallocation: Reallocation::parse(annotations.get(REALLOCATE).map(String::as_str)),
             backend,
             ingress_is_foreign: ingress.iter().any(is_foreign),
             ingress: ingress

@@ -14,7 +14,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::State;
 use crate::change::{Change, Note, Wanted};
-use crate::facts::{AnnouncementFacts, ServiceFacts, Target};
+use crate::facts::{AnnouncementFacts, Reallocation, ServiceFacts, Target};
 use crate::reason::{AllocatedReason, AnnouncedReason, Problem};
 
 /// What `Allocated` says: whether it holds, why in one word, and why in a sentence.
@@ -281,7 +281,7 @@ impl State {
             },
         ];
         let current = [service.allocated.as_ref(), service.announced.as_ref()];
-        let has_moved = service.reallocate && is_settled(decided);
+        let has_moved = service.reallocation == Reallocation::Asked && is_settled(decided);
         let is_shown = service.ingress == addresses && !service.ingress_is_foreign;
         if is_shown
             && wanted
@@ -289,7 +289,8 @@ impl State {
                 .zip(current)
                 .all(|(wanted, current)| wanted.is_said_by(current))
         {
-            return (service.is_moved || has_moved).then(|| Change::RemoveReallocate {
+            let is_done = service.reallocation == Reallocation::Done;
+            return (is_done || has_moved).then(|| Change::RemoveReallocate {
                 service: name.clone(),
                 version: service.version.clone(),
             });

@@ -165,13 +165,14 @@ fn what_it_shares_by_is_known_also_if_what_it_asks_for_is_not() {
 
 #[test]
 fn an_annotation_says_true_to_ask_for_another_address() {
-    for (value, asks) in [
-        ("true", true),
-        (" true ", true),
-        ("false", false),
-        ("", false),
+    for (value, says) in [
+        ("true", Reallocation::Asked),
+        (" true ", Reallocation::Asked),
+        ("done", Reallocation::Done),
+        ("false", Reallocation::No),
+        ("", Reallocation::No),
     ] {
         let facts = service(&json!({ "bellwether.dev/reallocate": value }), &json!({}));
-        assert_eq!(facts.reallocate, asks, "{value:?}");
+        assert_eq!(facts.reallocation, says, "{value:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! What the status of a pool says.
 
 use super::world::World;
+use crate::facts::Reallocation;
 
 fn ready_world() -> World {
     let mut world = World::new();
@@ -81,7 +82,7 @@ fn an_address_that_its_pool_does_not_give_any_more_is_said_on_both_until_it_is_m
     assert!(message.contains(&stray), "{message}");
     assert_eq!(world.conditions("web")[0], "AddressOutsidePools");
 
-    world.change_service("web", |service| service.reallocate = true);
+    world.change_service("web", |service| service.reallocation = Reallocation::Asked);
     world.settle();
     assert_eq!(world.pool_reasons("lan")[4], "NoStrays");
     assert_eq!(world.conditions("web")[0], "Allocated");

@@ -6,6 +6,7 @@ use bellwether_core::sharing::{Backend, Port, Protocol, SharingKey, SharingTerms
 use bellwether_crds::annotation::Contradiction;
 
 use super::world::{World, named};
+use crate::facts::Reallocation;
 use crate::reason::Problem;
 
 fn ready_world() -> World {
@@ -145,7 +146,7 @@ fn a_service_that_asks_to_be_moved_is_moved_once_and_then_the_annotation_goes() 
     world.announce_all("a");
     world.settle();
     let before = world.addresses()["web"].clone();
-    world.change_service("web", |service| service.reallocate = true);
+    world.change_service("web", |service| service.reallocation = Reallocation::Asked);
     let written = world.settle();
     let after = world.addresses()["web"].clone();
     assert_eq!(after.len(), 1);
@@ -157,7 +158,7 @@ fn a_service_that_asks_to_be_moved_is_moved_once_and_then_the_annotation_goes() 
     assert!(position("ServiceStatus") < position("RemoveReallocate"));
 
     // A second time it is moved again.
-    world.change_service("web", |service| service.reallocate = true);
+    world.change_service("web", |service| service.reallocation = Reallocation::Asked);
     world.settle();
     assert_ne!(world.addresses()["web"], after);
     assert!(!world.asks_to_be_moved("web"));
@@ -169,7 +170,7 @@ fn a_service_is_not_moved_twice_if_the_controller_ends_before_the_annotation_is_
     world.service("web");
     world.settle();
     let before = world.addresses()["web"].clone();
-    world.change_service("web", |service| service.reallocate = true);
+    world.change_service("web", |service| service.reallocation = Reallocation::Asked);
     world.settle_until("ServiceStatus");
     let moved = world.addresses()["web"].clone();
     assert_ne!(moved, before);
@@ -192,7 +193,7 @@ fn a_service_that_cannot_be_moved_yet_keeps_its_address_and_the_annotation() {
     world.service("web");
     world.settle();
     let before = world.addresses();
-    world.change_service("web", |service| service.reallocate = true);
+    world.change_service("web", |service| service.reallocation = Reallocation::Asked);
     world.settle();
     assert_eq!(world.addresses(), before);
     assert_eq!(world.conditions("web")[0], "Exhausted");
@@ -208,7 +209,7 @@ fn a_service_that_cannot_be_moved_yet_keeps_its_address_and_the_annotation() {
 fn a_service_that_has_the_addresses_it_names_is_where_it_wants_to_be() {
     let mut world = ready_world();
     world.change_service("web", |service| {
-        service.reallocate = true;
+        service.reallocation = Reallocation::Asked;
         if let Ok(wish) = &mut service.wish {
             wish.addresses = vec![[192, 0, 2, 3].into()];
         }

@@ -11,7 +11,7 @@ use bellwether_daemon::call::CallError;
 use crate::change::{Change, Written};
 use crate::facts::{
     AdvertisementFacts, AnnouncementFacts, ClaimFacts, ConditionFacts, NodeFacts, PoolFacts,
-    ServiceFacts, SliceFacts, SpeakerFacts, Target, Version,
+    Reallocation, ServiceFacts, SliceFacts, SpeakerFacts, Target, Version,
 };
 
 /// What the API server holds.
@@ -157,11 +157,14 @@ impl Server {
             known.allocated = ConditionFacts::find(&conditions, SERVICE_ALLOCATED);
             known.announced = ConditionFacts::find(&conditions, SERVICE_ANNOUNCED);
             // An annotation that is ours goes when an apply does not name it any more.
-            known.is_moved = moved;
-            known.reallocate &= !moved;
+            known.reallocation = match known.reallocation {
+                _ if moved => Reallocation::Done,
+                Reallocation::Done => Reallocation::No,
+                other => other,
+            };
             events.extend(event.map(|note| format!("{} {}", service.name, note.reason)));
         } else {
-            (known.reallocate, known.is_moved) = (false, false);
+            known.reallocation = Reallocation::No;
         }
         Ok(Written::Service(Box::new(known.clone())))
     }

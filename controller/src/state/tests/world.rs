@@ -23,8 +23,8 @@ use super::server::Server;
 use crate::facts::advertisement::Rules;
 use crate::facts::service::Wish;
 use crate::facts::{
-    AdvertisementFacts, ClaimFacts, NamespaceFacts, NodeFacts, PoolFacts, ServiceFacts, SliceFacts,
-    Version,
+    AdvertisementFacts, ClaimFacts, NamespaceFacts, NodeFacts, PoolFacts, Reallocation,
+    ServiceFacts, SliceFacts, Version,
 };
 use crate::state::{Input, Settings, State};
 
@@ -227,8 +227,7 @@ impl World {
                 addresses: Vec::new(),
             }),
             sharing: SharingTerms::alone(),
-            reallocate: false,
-            is_moved: false,
+            reallocation: Reallocation::No,
             backend: Backend::Cluster,
             ingress: Vec::new(),
             ingress_is_foreign: false,
@@ -426,7 +425,7 @@ impl World {
 
     pub(super) fn asks_to_be_moved(&self, service: &str) -> bool {
         let service = &self.server.borrow().services[&named(service)];
-        service.reallocate || service.is_moved
+        service.reallocation != Reallocation::No
     }
 
     pub(super) fn pool_reasons(&self, pool: &str) -> Vec<String> {
