@@ -312,9 +312,9 @@ impl Membership {
                 age: now.since(path.last),
                 synced: peer.book.is_synced(),
             };
-            let silent = heard.age > tenths(path.limit, timing::SUSPECT);
+            let silent = heard.age > path.suspect;
             let knows = path.report(self.session).is_some();
-            if heard.age > tenths(path.limit, 100) {
+            if heard.age > path.limit * 10 {
                 continue;
             }
             if silent || !knows || !heard.synced {

@@ -300,8 +300,9 @@ impl Crowd {
             Wire::Frame(frame) => Arrived::Frame(Rc::new(*frame)),
         };
         node.receive(self.now, arrived);
+        node.turn(self.now);
         place.load.processor += processor(timed).saturating_sub(before);
-        self.turn(index);
+        self.carry_out(index);
     }
 
     fn turn(&mut self, index: usize) {

@@ -8,7 +8,6 @@ use super::contest::Probe;
 use super::{Election, Output};
 use crate::link::LinkIndex;
 use crate::mac::MacAddr;
-use crate::membership::timing::{SUSPECT, tenths};
 use crate::membership::{Channel, is_heard};
 use crate::moment::Moment;
 use crate::mutation::Mutation;
@@ -245,7 +244,7 @@ impl Election {
             if path.channel == Channel::Unicast {
                 return [path.last + path.limit; 2];
             }
-            let suspect = path.last + tenths(path.limit, SUSPECT);
+            let suspect = path.last + path.suspect;
             let ask = path.asked.map_or(suspect, |asked| asked + interval);
             [path.last + path.limit, ask]
         });
@@ -319,7 +318,7 @@ impl Election {
         let (now, interval) = (self.now, self.interval());
         for (_, peer) in self.membership.peers_mut() {
             for path in &mut peer.paths {
-                let silent = now.since(path.last_beacon) >= tenths(path.limit, SUSPECT);
+                let silent = now.since(path.last_beacon) >= path.suspect;
                 let due = path.asked.is_none_or(|asked| now >= asked + interval);
                 if path.channel == Channel::Unicast || path.down || !silent || !due {
                     continue;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::book::{Book, Changes};
+use super::timing::{SUSPECT, tenths};
 use super::{Channel, Ignored};
 use crate::frame::beacon::{Beacon, Flags, Heard, Session};
 use crate::mac::MacAddr;
@@ -39,6 +40,9 @@ pub(crate) struct Path {
     pub(crate) mac: Option<MacAddr>,
     /// How long it may be silent (R5).
     pub(crate) limit: Duration,
+    /// How long it may be silent until it is asked for (R9); told once, because it is compared at each
+    /// turn for each of many peers.
+    pub(crate) suspect: Duration,
     pub(crate) lateness: Duration,
     pub(crate) flags: Flags,
     pub(crate) deaf_since: Option<Moment>,
@@ -121,7 +125,10 @@ impl Peer {
         path.sequence = beacon.sequence;
         path.last = path.last.max(at);
         path.last_beacon = path.last_beacon.max(at);
-        path.limit = limit;
+        if path.limit != limit {
+            path.limit = limit;
+            path.suspect = tenths(limit, SUSPECT);
+        }
         path.lateness = beacon.pulse.lateness;
         path.mac = beacon.mac;
         path.down = false;
@@ -146,6 +153,7 @@ impl Path {
             first: at,
             mac: None,
             limit: Duration::ZERO,
+            suspect: Duration::ZERO,
             lateness: Duration::ZERO,
             flags: Flags {
                 leaving: false,
