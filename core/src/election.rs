@@ -539,6 +539,22 @@ impl Election {
         self.dirty.extend(self.contests.keys());
     }
 
+    /// Looks at the addresses to which it matters that `node` has fallen silent or is heard again: those
+    /// that it claims or claimed, this node's own, and those that nobody has or that wait for something.
+    /// To the others, which somebody else announces, it does not; with many nodes they are nearly all.
+    fn look_around(&mut self, node: &NodeName) {
+        if let Some(peer) = self.membership.peer(node) {
+            self.dirty.extend(peer.book.addresses());
+        }
+        let concerned = self.contests.iter().filter(|(_, contest)| {
+            contest.own.is_some()
+                || contest.free_since.is_some()
+                || contest.look_at.is_some()
+                || contest.last_owner.as_ref() == Some(node)
+        });
+        self.dirty.extend(concerned.map(|(&address, _)| address));
+    }
+
     /// Looks at the address again at that time, at the latest.
     fn look_again(&mut self, address: IpAddr, at: Moment) {
         let Some(contest) = self.contests.get_mut(&address) else {

@@ -327,7 +327,7 @@ impl Election {
     ) {
         self.dirty.extend(&changes.addresses);
         if received.returned {
-            self.look_at_all();
+            self.look_around(&beacon.sender);
         }
         let proven = self
             .membership

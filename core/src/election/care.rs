@@ -221,17 +221,17 @@ impl Election {
             self.look_at_all();
             self.beat.burst(now);
         }
-        let mut fell_silent = false;
-        for (_, peer) in self.membership.peers_mut() {
+        let mut fell_silent = Vec::new();
+        for (node, peer) in self.membership.peers_mut() {
             let paths = peer.paths.iter_mut();
             for path in paths.filter(|path| !path.down && !is_heard(path, now)) {
                 path.down = true;
-                fell_silent = true;
+                fell_silent.push(node.clone());
             }
         }
-        if fell_silent {
+        for node in fell_silent {
             // Its own addresses are free, and of others it would not be the next owner any more.
-            self.look_at_all();
+            self.look_around(&node);
         }
         self.membership.forget_newcomers(now);
     }
