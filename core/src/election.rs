@@ -21,7 +21,7 @@
 //! | R9 | a silent owner is asked for on the wire before its address is taken | `care` |
 //! | R10 | an owner that another peer hears is not down | `take` |
 //! | R11 | a peer that was never heard is not down | `take`, `care` |
-//! | R12 | an owner that hears nothing gives up | `own`, `crate::membership::hearing` |
+//! | R12 | an owner that hears nothing gives up, and takes nothing | `own`, `take`, `crate::membership::hearing` |
 //! | R13 | a higher claim is yielded to at once; a lower one is answered | `own` |
 //! | R15 | where frames never pass, datagrams decide | `contest` |
 //! | C1 to C3 | an address that nobody is known to own is asked for first; one that is owned is defended | `care` |
@@ -59,6 +59,9 @@ use beat::{Beat, Draft};
 use book::Book;
 use contest::Contest;
 pub use snapshot::{ChannelSnapshot, ContestSnapshot, PathSnapshot, PeerSnapshot, Snapshot};
+
+/// How often an address of which something has changed is looked at in a turn, at most on average.
+const MOST_LOOKS: usize = 16;
 
 /// The number of a claim. Of two claims of one address, that with the higher term is the later one.
 #[derive(
@@ -523,9 +526,19 @@ impl Election {
 
     /// Looks at all addresses of which something has changed, until nothing changes any more; then
     /// sends what follows from it, claims before announcements (R4).
+    ///
+    /// That takes a few looks. If two rules were ever at odds it would take no end; so after
+    /// [`MOST_LOOKS`] what is left waits for half an interval, and the loop goes on.
     fn finish(&mut self) {
-        while let Some(address) = self.dirty.pop_first() {
+        for _ in 0..MOST_LOOKS * self.dirty.len() {
+            let Some(address) = self.dirty.pop_first() else {
+                break;
+            };
             self.look(address);
+        }
+        let shortly = self.now + self.interval() / 2;
+        while let Some(address) = self.dirty.pop_first() {
+            self.timers.insert((shortly, address));
         }
         self.send_due();
         self.outputs.extend(self.taken.drain(..));

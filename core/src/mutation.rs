@@ -27,6 +27,8 @@ pub enum Mutation {
     NeverUpIsDown,
     /// R12: go on as owner though nothing is heard.
     DeafOwner,
+    /// R12: take an address though nothing is heard, and so give it up at once.
+    DeafTaker,
     /// R13: do not yield to a higher claim.
     NeverYield,
     /// R4: let each of two equal claims win in its own eyes.
@@ -49,7 +51,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::AnyNode,
         Self::IgnoreLateness,
         Self::NoFence,
@@ -59,6 +61,7 @@ impl Mutation {
         Self::NoCorroboration,
         Self::NeverUpIsDown,
         Self::DeafOwner,
+        Self::DeafTaker,
         Self::NeverYield,
         Self::SelfishTieBreak,
         Self::NoReannouncement,

@@ -232,6 +232,15 @@ impl Plan {
             }));
             return plan;
         }
+        if mutation == Mutation::DeafTaker {
+            // Who is late at times is not silent yet when who heard it last falls deaf.
+            let lasts = plan.length - QUIET - at;
+            plan.faults.extend((0..plan.nodes).map(|node| Timed {
+                at,
+                lasts,
+                fault: Fault::Late(node, 200),
+            }));
+        }
         if mutation == Mutation::NoUnicast {
             // No beacon ever passes between two nodes.
             plan.faults.extend((0..plan.nodes).map(|node| Timed {
@@ -249,7 +258,9 @@ impl Plan {
                 Mutation::NoCorroboration => Fault::OneWay(node, other),
                 Mutation::NoProbe => Fault::Stranger(address),
                 Mutation::NoQuestion | Mutation::NeverUpIsDown => Fault::Filter(1 << node),
-                Mutation::DeafOwner | Mutation::ClaimBlind => Fault::Deaf(node),
+                Mutation::DeafOwner | Mutation::ClaimBlind | Mutation::DeafTaker => {
+                    Fault::Deaf(node)
+                }
                 Mutation::NoHandover => Fault::Leave(node),
                 Mutation::AnyNode => Fault::Exclude(node),
                 Mutation::NoFence => Fault::SendFails(node),
@@ -265,6 +276,8 @@ impl Plan {
                 Mutation::NoProbe => (at - 2_000, 3_000, Some(Fault::Unassign(address))),
                 // It comes back, and has never heard those who own the others.
                 Mutation::NeverUpIsDown => (at + 1_500, 20, Some(Fault::Kill(node))),
+                // It is deaf when it is offered what the others own.
+                Mutation::DeafTaker => (at - 100, lasts, Some(Fault::MoveTo(address, node))),
                 // Both parts start from the same term.
                 Mutation::SelfishTieBreak => (at + 500, 20, Some(Fault::KillAll)),
                 _ => (0, 0, None),

@@ -63,7 +63,8 @@ impl Election {
     }
 
     /// R12: whether nothing is heard where it is announced, though there is a station that would be.
-    fn is_useless(&self, contest: &Contest) -> bool {
+    /// Who owns it gives it up then, and who does not takes it in no case.
+    pub(super) fn is_useless(&self, contest: &Contest) -> bool {
         contest.channels.iter().all(|channel| {
             self.membership
                 .hearing(*channel)

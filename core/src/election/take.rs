@@ -34,7 +34,9 @@ impl Election {
         if let Some(best) = &claims.best {
             self.stop_probing(address);
             self.consider_offer(address, best);
-            if !self.rules.keep(Mutation::NotSticky) && self.rank(&self.contests[&address]) == 0 {
+            let contest = &self.contests[&address];
+            let sticky = self.rules.keep(Mutation::NotSticky) || self.is_useless(contest);
+            if !sticky && self.rank(contest) == 0 {
                 self.take(address, OwnReason::OwnerReleased, None);
             }
             return;
@@ -131,13 +133,10 @@ impl Election {
             return Err(due);
         }
         let shortly = now + interval / 2;
-        // Without the rule a deaf owner would give it up and take it in one go, for ever.
-        let deaf = channels.iter().all(|channel| {
-            let hearing = self.membership.hearing(*channel);
-            hearing.is_some_and(|hearing| hearing.deaf)
-        });
-        let keep = self.rules.keep(Mutation::ClaimBlind) || deaf;
-        if self.is_blind(&channels, due) && keep {
+        if self.is_blind(&channels, due) && self.rules.keep(Mutation::ClaimBlind) {
+            return Err(shortly);
+        }
+        if self.is_useless(&self.contests[&address]) && self.rules.keep(Mutation::DeafTaker) {
             return Err(shortly);
         }
         if self.is_unsynced(&channels) && now < due + self.limit {
@@ -196,7 +195,8 @@ impl Election {
                 self.now >= hearing.fenced_until() && hearing.is_alive(self.now)
             })
         });
-        if alive {
+        let useless = self.is_useless(contest) && self.rules.keep(Mutation::DeafTaker);
+        if alive && !useless {
             self.take(address, OwnReason::HandedOver, Some(Duration::ZERO));
         }
     }

@@ -13,6 +13,15 @@ impl Checker<'_> {
         {
             return;
         }
+        // What is true when it takes it is true when it gives it up.
+        let terms = self.addresses[address].terms.iter();
+        let at_once = terms.filter(|&&(owner, _, since, _)| owner == node && since == now);
+        if at_once.count() > 0 {
+            self.violation(
+                "I0",
+                format!("node {node} takes address {address} twice in one turn of its loop"),
+            );
+        }
         // A term of somebody else that could be known here.
         let repeated = self.addresses[address]
             .terms

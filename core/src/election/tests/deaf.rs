@@ -1,0 +1,72 @@
+//! R12: who hears nothing gives up, and takes nothing meanwhile. Else it would do both in turn, in
+//! one turn of its loop, without end.
+
+use super::*;
+
+/// `b` owns the address, and says that it is late at times: it is not silent yet when `a` is deaf.
+/// The gateway has answered.
+fn world() -> World {
+    let mut world = World::new(&["a", "b"]);
+    world.link(BTreeSet::from([GATEWAY]));
+    world.pass_alone(100, true);
+    world.pass(2_000, Some(&[own(3)]));
+    assert_eq!(world.decisions(), Vec::<String>::new());
+    world
+}
+
+impl World {
+    fn hear_late(&mut self, channel: Channel, entry: Entry, deaf: bool) {
+        let mut beacon = self.beacon(&[entry]);
+        beacon.pulse.lateness = Duration::from_millis(500);
+        beacon.flags.deaf = deaf;
+        let at = Moment::from_millis(self.now);
+        self.tell(Input::Beacon {
+            channel,
+            beacon,
+            at,
+        });
+    }
+
+    /// Nothing arrives any more on the link, until that is noticed.
+    fn fall_deaf(&mut self) {
+        self.pass(400, None);
+        let hearing = self.election.membership.hearing(A);
+        assert!(hearing.is_some_and(|hearing| hearing.deaf));
+    }
+}
+
+#[test]
+fn who_is_deaf_does_not_take_what_it_is_offered_by_datagram() {
+    let mut world = world();
+    world.hear_late(A, own(3), false);
+    world.fall_deaf();
+    world.hear_late(
+        Channel::Unicast,
+        entry(3, Standing::Offer { to: ME }),
+        false,
+    );
+    world.pass(10, None);
+    assert_eq!(world.decisions(), Vec::<String>::new());
+}
+
+#[test]
+fn who_has_fallen_deaf_does_not_take_again_what_it_was_offered_before() {
+    let mut world = world();
+    world.hear_late(A, entry(3, Standing::Offer { to: ME }), false);
+    // That the owner before has given it up is not heard any more.
+    world.fall_deaf();
+    assert_eq!(world.decisions(), ["own 4 HandedOver", "release Deaf"]);
+}
+
+#[test]
+fn who_is_deaf_takes_nothing_from_a_deaf_owner_after_its_loop_was_away() {
+    let mut world = world();
+    world.hear_late(A, own(3), true);
+    world.fall_deaf();
+    let before = ["announce", "own 4 OwnerDeaf", "release Deaf"];
+    assert_eq!(world.decisions(), before);
+    // What came in meanwhile may have been lost, so that the silence counts from its end.
+    world.now += 160;
+    world.pass(149, None);
+    assert_eq!(world.decisions(), Vec::<String>::new());
+}
