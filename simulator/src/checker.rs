@@ -3,6 +3,8 @@
 //! It knows what an all-seeing observer wrote down, and the plan, and shares no code with the
 //! election. What it demands of every run:
 //!
+//! - a run comes to an end, and so does each turn of a loop: nobody takes twice in one what it has
+//!   given up in between (I0)
 //! - frames: who announces or answers owns the address, may answer, and has sent a beacon lately
 //!   (I4, I8, R6)
 //! - terms: no claim repeats the term of an earlier one (I7)
@@ -109,6 +111,18 @@ struct Checker<'a> {
 /// All that is wrong with `history`.
 #[must_use]
 pub fn check(plan: &Plan, history: &[Event]) -> Vec<Violation> {
+    if let Some(Event {
+        at,
+        what: What::Endless,
+    }) = history.last()
+    {
+        // What has not come about by then would have been said of a whole run only.
+        return vec![Violation {
+            at: *at,
+            rule: "I0",
+            message: "the run does not come to an end: more and more happens".to_owned(),
+        }];
+    }
     let mut checker = Checker::new(plan);
     for event in history {
         checker.advance(event.at);
@@ -247,6 +261,8 @@ impl<'a> Checker<'a> {
                 self.speaks(*node, *address, "announces");
             }
             What::Answered { node, address } => self.speaks(*node, *address, "answers for"),
+            // It is judged before all else.
+            What::Endless => {}
             What::Alien(node) => self.violation(
                 "I8",
                 format!("node {node} sent a frame for an address that is none of the run's"),

@@ -79,6 +79,8 @@ pub enum What {
     Refused(usize),
     /// Who may announce an address, as the API has it from now on; one bit for each node.
     Candidates(usize, u32),
+    /// So much happens that the run would not come to an end, and is ended here.
+    Endless,
     /// What hosts believe at the end: the MAC address of that node, or of a stranger.
     Believed {
         /// The host.

@@ -29,6 +29,9 @@ pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// More frames than this are not kept for a loop that does not run; those that came first are.
 const INBOX: usize = 400;
 
+/// A turn of the loop, in which at most [`INBOX`] frames are read, does less than this to the outside.
+pub(crate) const MOST_EFFECTS: usize = 100_000;
+
 /// The address of that number.
 #[must_use]
 pub fn address(index: usize) -> IpAddr {
@@ -84,6 +87,8 @@ pub struct Node {
     pub effects: Vec<Effect>,
     /// Beacons cannot be sent.
     pub send_fails: bool,
+    /// Its election has more and more to do in one turn of the loop.
+    pub stuck: bool,
     arp: Vec<Rc<Frame>>,
 }
 
@@ -116,6 +121,7 @@ impl Node {
             inbox: VecDeque::new(),
             effects: Vec::new(),
             send_fails: false,
+            stuck: false,
             arp: Vec::new(),
         };
         node.set_links(links, now);
@@ -219,6 +225,10 @@ impl Node {
     fn act(&mut self, now: Moment) {
         let mut acted = false;
         while let Some(output) = self.election.poll_output() {
+            if self.effects.len() > MOST_EFFECTS {
+                self.stuck = true;
+                return;
+            }
             acted = true;
             match output {
                 Output::Beacon { channel, beacon } => {

@@ -78,6 +78,7 @@ fn describe(plan: &Plan, what: &What) -> Option<String> {
         } => format!("host {host} believes that {node:?} has address {address}"),
         What::Refused(node) => format!("node {node} refuses a genuine beacon"),
         What::Alien(node) => format!("node {node} sends a frame for an alien address"),
+        What::Endless => "the run does not come to an end".to_owned(),
         What::Beacon { .. } | What::Answered { .. } | What::Hearing(_) | What::Reaching(_) => {
             return None;
         }

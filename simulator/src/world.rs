@@ -26,6 +26,11 @@ use keys::Keys;
 use stations::HOST_INTERVAL;
 
 const MILLISECOND: Time = 1_000_000;
+const SECOND: Time = 1000 * MILLISECOND;
+
+/// So much is scheduled and noted in a simulated second at most. In a run with more of it something
+/// calls for itself again and again, until the memory is used up.
+const MOST_PER_SECOND: u64 = 1_000_000;
 
 /// Kinds of hosts; the first is the gateway, if there is one.
 const HOSTS: [host::Kind; 4] = [
@@ -118,6 +123,8 @@ pub struct World<'a> {
     now: Time,
     queue: BinaryHeap<Reverse<Scheduled>>,
     order: u64,
+    /// How much had happened when the second began.
+    happened_before: u64,
     places: Vec<Place>,
     hosts: Vec<Host>,
     network: Network,
@@ -172,6 +179,7 @@ impl<'a> World<'a> {
             now: 0,
             queue: BinaryHeap::new(),
             order: 0,
+            happened_before: 0,
             places: places.collect(),
             network: Network::new(plan, hosts.len()),
             hosts: hosts.into(),
@@ -207,8 +215,15 @@ impl<'a> World<'a> {
             if at > end {
                 break;
             }
+            if at / SECOND > self.now / SECOND {
+                self.happened_before = self.happened();
+            }
             self.now = at;
             self.step(next);
+            if self.is_endless() {
+                self.note(What::Endless);
+                return;
+            }
         }
         self.now = end;
         for host in 0..self.hosts.len() {
@@ -223,6 +238,17 @@ impl<'a> World<'a> {
                 }
             }
         }
+    }
+
+    /// How much has been scheduled and noted.
+    fn happened(&self) -> u64 {
+        self.order + u64::try_from(self.history.len()).unwrap_or(u64::MAX)
+    }
+
+    fn is_endless(&self) -> bool {
+        let places = &mut self.places.iter();
+        let stuck = places.any(|place| place.node.as_ref().is_some_and(|node| node.stuck));
+        stuck || self.happened() - self.happened_before > MOST_PER_SECOND
     }
 
     fn schedule(&mut self, at: Time, next: Next) {
@@ -275,5 +301,48 @@ impl<'a> World<'a> {
         self.active
             .iter()
             .map(|&index| self.plan.faults[index].fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_core::election::Output;
+
+    use super::*;
+    use crate::checker::check;
+    use crate::node::{Effect, GATEWAY, LINK, MOST_EFFECTS};
+
+    fn rules(plan: &Plan, history: &[Event]) -> Vec<&'static str> {
+        let violations = check(plan, history);
+        violations.iter().map(|violation| violation.rule).collect()
+    }
+
+    #[test]
+    fn a_run_in_which_more_and_more_happens_is_ended_and_is_a_violation() {
+        let plan = Plan::calm(1);
+        let mut world = World::new(&plan, None);
+        // As if so much had been scheduled in the first second.
+        world.order = MOST_PER_SECOND;
+        world.run();
+        assert!(world.history.last().is_some_and(|event| event.at < SECOND));
+        assert_eq!(rules(&plan, &world.history), ["I0"]);
+    }
+
+    #[test]
+    fn a_node_that_has_more_and_more_to_do_in_one_turn_ends_the_run() {
+        let plan = Plan::calm(1);
+        let mut world = World::new(&plan, None);
+        world.start(0);
+        let nothing = || {
+            Effect::Decided(Output::Probe {
+                link: LINK,
+                address: GATEWAY.into(),
+            })
+        };
+        if let Some(node) = &mut world.places[0].node {
+            node.effects = (0..=MOST_EFFECTS).map(|_| nothing()).collect();
+        }
+        world.run();
+        assert_eq!(rules(&plan, &world.history), ["I0"]);
     }
 }
