@@ -150,6 +150,6 @@ pub enum Target {
     Service(bellwether_core::name::ServiceName),
     /// A pool's status.
     Pool(PoolName),
-    /// The events of a Service's addresses that have moved.
+    /// The events of a Service: that an address has moved, or that another host uses it.
     Notes(bellwether_core::name::ServiceName),
 }

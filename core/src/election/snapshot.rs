@@ -114,7 +114,7 @@ impl Election {
                 Some(ChannelSnapshot {
                     channel,
                     deaf: hearing.deaf,
-                    answering: now >= hearing.fenced_until() && hearing.is_alive(now),
+                    answering: hearing.may_answer(now),
                 })
             })
             .collect();

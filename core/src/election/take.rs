@@ -191,9 +191,9 @@ impl Election {
             return;
         };
         let alive = contest.channels.iter().any(|channel| {
-            self.membership.hearing(*channel).is_some_and(|hearing| {
-                self.now >= hearing.fenced_until() && hearing.is_alive(self.now)
-            })
+            self.membership
+                .hearing(*channel)
+                .is_some_and(|hearing| hearing.may_answer(self.now))
         });
         let useless = self.is_useless(contest) && self.rules.keep(Mutation::DeafTaker);
         if alive && !useless {

@@ -189,6 +189,11 @@ impl Hearing {
         self.promises[0] = Some(limit);
     }
 
+    /// R6, R7: whether this node may speak for its addresses here.
+    pub(crate) fn may_answer(&self, now: Moment) -> bool {
+        now >= self.fenced_until() && self.is_alive(now)
+    }
+
     /// R6: whether this node has said lately that it lives.
     pub(crate) fn is_alive(&self, now: Moment) -> bool {
         // Who has heard only one of the last beacons goes by that one.
