@@ -11,8 +11,7 @@
     reason = "a benchmark that cannot go on shall panic; its figures are rounded"
 )]
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -32,6 +31,7 @@ use bellwether_core::name::NodeName;
 use bellwether_core::placement::{AdvertisedNode, Interfaces, candidates};
 use bellwether_simulator::history::Time;
 use bellwether_simulator::node::{Arrived, Effect, LINK, Node};
+use bellwether_simulator::queue::Queue;
 use clap::Parser;
 use nix::time::{ClockId, clock_gettime};
 use rand::rngs::Xoshiro256PlusPlus;
@@ -103,28 +103,6 @@ impl Wire {
     }
 }
 
-struct Scheduled(Time, u64, Event);
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
-}
-
 struct Place {
     node: Option<Node>,
     turn_at: Time,
@@ -137,8 +115,7 @@ struct Crowd {
     keys: Keyring,
     spares: Spares,
     now: Time,
-    order: u64,
-    queue: BinaryHeap<Reverse<Scheduled>>,
+    queue: Queue<Event>,
     places: Vec<Place>,
     /// Who announced each address last, and when.
     announced: BTreeMap<IpAddr, (usize, Time)>,
@@ -188,8 +165,7 @@ impl Crowd {
             keys: Keyring::new("crowd", secrets, 1).expect("a good key"),
             spares: Spares::default(),
             now: 0,
-            order: 0,
-            queue: BinaryHeap::new(),
+            queue: Queue::default(),
             places: Vec::new(),
             announced: BTreeMap::new(),
         };
@@ -254,12 +230,7 @@ impl Crowd {
 
     /// Runs until then.
     fn run(&mut self, until: Time) {
-        while let Some(Reverse(Scheduled(at, ..))) = self.queue.peek()
-            && *at <= until
-        {
-            let Some(Reverse(Scheduled(at, _, event))) = self.queue.pop() else {
-                break;
-            };
+        while let Some((at, event)) = self.queue.next_by(until) {
             self.now = at;
             match event {
                 Event::Arrive(index, wire) => self.arrive(index, &wire),
@@ -355,7 +326,7 @@ impl Crowd {
             place.generation += 1;
             place.turn_at = deadline;
             let turn = Event::Turn(index, place.generation);
-            self.schedule(deadline.max(self.now), turn);
+            self.queue.schedule(deadline.max(self.now), turn);
         }
     }
 
@@ -369,13 +340,9 @@ impl Crowd {
         let wire = Rc::new(wire);
         for to in (0..self.places.len()).filter(|&to| to != from) {
             let takes = self.rng.random_range(50_000..200_000);
-            self.schedule(self.now + takes, Event::Arrive(to, Rc::clone(&wire)));
+            self.queue
+                .schedule(self.now + takes, Event::Arrive(to, Rc::clone(&wire)));
         }
-    }
-
-    fn schedule(&mut self, at: Time, event: Event) {
-        self.order += 1;
-        self.queue.push(Reverse(Scheduled(at, self.order, event)));
     }
 
     /// What each node that lives did since it was last asked.

@@ -9,7 +9,7 @@
 //! - [`plan`]: what happens in a run: how many nodes and addresses, which faults and when. It follows
 //!   from the seed alone.
 //! - [`world`]: runs the unchanged [`bellwether_core`] on each node, event by event.
-//! - [`network`], [`host`]: the switch and the cables, the stations that are no nodes.
+//! - [`queue`]: what is to happen, in order. [`network`], [`host`]: the switch and the cables, the stations that are no nodes.
 //! - [`history`]: what happened. [`checker`] judges it, and shares no code with the election.
 //! - [`shrink`]: finds the smallest plan that still fails.
 //! - [`mutants`]: rules broken on purpose, which the checker has to notice.
@@ -24,6 +24,7 @@ pub mod mutants;
 pub mod network;
 pub mod node;
 pub mod plan;
+pub mod queue;
 pub mod replay;
 pub mod run;
 pub mod shrink;

@@ -222,24 +222,22 @@ impl Plan {
         plan.nodes = plan.nodes.max(3);
         plan.faults.clear();
         let mut at = START + 2_000;
-        if mutation == Mutation::IgnoreLateness {
-            // All the time and everywhere: who loses an address finds no better owner.
-            let lasts = plan.length - QUIET - at;
-            plan.faults.extend((0..plan.nodes).map(|node| Timed {
+        let (nodes, lasts) = (plan.nodes, plan.length - QUIET - at);
+        let late_everywhere = |late| {
+            (0..nodes).map(move |node| Timed {
                 at,
                 lasts,
-                fault: Fault::Late(node, 390),
-            }));
+                fault: Fault::Late(node, late),
+            })
+        };
+        if mutation == Mutation::IgnoreLateness {
+            // Who loses an address finds no better owner.
+            plan.faults.extend(late_everywhere(390));
             return plan;
         }
         if mutation == Mutation::DeafTaker {
             // Who is late at times is not silent yet when who heard it last falls deaf.
-            let lasts = plan.length - QUIET - at;
-            plan.faults.extend((0..plan.nodes).map(|node| Timed {
-                at,
-                lasts,
-                fault: Fault::Late(node, 200),
-            }));
+            plan.faults.extend(late_everywhere(200));
         }
         if mutation == Mutation::NoUnicast {
             // No beacon ever passes between two nodes.

@@ -1,7 +1,6 @@
 //! The run itself: nodes, network, hosts and the API, event by event.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 
 use bellwether_core::election::Assignment;
 use bellwether_core::mutation::Mutation;
@@ -14,6 +13,7 @@ use crate::host::{self, Host};
 use crate::network::Network;
 use crate::node::{Arrived, Node};
 use crate::plan::{Fault, Plan};
+use crate::queue::Queue;
 
 mod api;
 mod faults;
@@ -60,32 +60,6 @@ enum Next {
     Rekey(usize),
 }
 
-struct Scheduled {
-    at: Time,
-    order: u64,
-    next: Next,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.order) == (other.at, other.order)
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
-}
-
 /// The place of a node: its speaker, if one runs, and what outlives it.
 struct Place {
     name: NodeName,
@@ -121,8 +95,7 @@ pub struct World<'a> {
     mutation: Option<Mutation>,
     rng: Xoshiro256PlusPlus,
     now: Time,
-    queue: BinaryHeap<Reverse<Scheduled>>,
-    order: u64,
+    queue: Queue<Next>,
     /// How much had happened when the second began.
     happened_before: u64,
     places: Vec<Place>,
@@ -177,8 +150,7 @@ impl<'a> World<'a> {
             mutation,
             rng: Xoshiro256PlusPlus::seed_from_u64(plan.seed.wrapping_mul(0x9e37_79b9)),
             now: 0,
-            queue: BinaryHeap::new(),
-            order: 0,
+            queue: Queue::default(),
             happened_before: 0,
             places: places.collect(),
             network: Network::new(plan, hosts.len()),
@@ -211,10 +183,7 @@ impl<'a> World<'a> {
         }
         self.note_network();
         let end = self.plan.length * MILLISECOND;
-        while let Some(Reverse(Scheduled { at, next, .. })) = self.queue.pop() {
-            if at > end {
-                break;
-            }
+        while let Some((at, next)) = self.queue.next_by(end) {
             if at / SECOND > self.now / SECOND {
                 self.happened_before = self.happened();
             }
@@ -242,7 +211,7 @@ impl<'a> World<'a> {
 
     /// How much has been scheduled and noted.
     fn happened(&self) -> u64 {
-        self.order + u64::try_from(self.history.len()).unwrap_or(u64::MAX)
+        self.queue.scheduled() + u64::try_from(self.history.len()).unwrap_or(u64::MAX)
     }
 
     fn is_endless(&self) -> bool {
@@ -252,12 +221,7 @@ impl<'a> World<'a> {
     }
 
     fn schedule(&mut self, at: Time, next: Next) {
-        self.order += 1;
-        self.queue.push(Reverse(Scheduled {
-            at,
-            order: self.order,
-            next,
-        }));
+        self.queue.schedule(at, next);
     }
 
     fn note(&mut self, what: What) {
@@ -321,8 +285,9 @@ mod tests {
     fn a_run_in_which_more_and_more_happens_is_ended_and_is_a_violation() {
         let plan = Plan::calm(1);
         let mut world = World::new(&plan, None);
-        // As if so much had been scheduled in the first second.
-        world.order = MOST_PER_SECOND;
+        for _ in 0..MOST_PER_SECOND {
+            world.schedule(Time::MAX, Next::Start(0));
+        }
         world.run();
         assert!(world.history.last().is_some_and(|event| event.at < SECOND));
         assert_eq!(rules(&plan, &world.history), ["I0"]);
