@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
@@ -9,6 +10,9 @@ use serde_json::Value;
 use crate::control::Folder;
 use crate::error::{Context, Result};
 use crate::product::CONTROLLER;
+
+/// Longer than any pace of the product.
+const QUIET: Duration = Duration::from_secs(4);
 
 /// A write to the API server, from its audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +76,19 @@ impl AuditLog {
         self.writes
             .extend(entries.filter_map(|entry| product_write(&entry)));
         Ok(&self.writes)
+    }
+
+    /// Waits until nothing was written for longer than any pace of the product.
+    pub async fn settle(&mut self) -> Result<()> {
+        let mut count = self.read()?.len();
+        loop {
+            tokio::time::sleep(QUIET).await;
+            let now = self.read()?.len();
+            if now == count {
+                return Ok(());
+            }
+            count = now;
+        }
     }
 
     /// All writes that were read.

@@ -49,19 +49,6 @@ fn services() -> String {
     })
 }
 
-/// Waits until nothing was written for longer than any pace of the product.
-async fn settle(audit: &mut AuditLog) -> Result<()> {
-    let mut count = audit.read()?.len();
-    loop {
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        let now = audit.read()?.len();
-        if now == count {
-            return Ok(());
-        }
-        count = now;
-    }
-}
-
 async fn wait_all_announced(lab: &Lab) -> Result<()> {
     let api: Api<Service> = Api::namespaced(lab.client(), "default");
     wait_for("all Services being announced", LIMIT, async || {
@@ -143,7 +130,7 @@ fn assert_paced(writes: &[AuditedWrite], resource: &str) {
 
 /// Nothing is written but the leader's own Lease, which the log leaves out.
 async fn assert_rest(audit: &mut AuditLog) -> Result<()> {
-    settle(audit).await?;
+    audit.settle().await?;
     let before = audit.read()?.len();
     tokio::time::sleep(REST).await;
     assert_eq!(audit.read()?[before..], []);
@@ -155,7 +142,7 @@ async fn what_is_needed_is_written_once_and_nothing_at_rest() -> Result<()> {
     let lab = Lab::for_test(LAB, |_| {}).await?;
     lab.apply(POOL).await?;
     let mut audit = AuditLog::of(lab.folder());
-    settle(&mut audit).await?;
+    audit.settle().await?;
     let before = audit.read()?.len();
     lab.apply(&services()).await?;
     wait_all_announced(&lab).await?;
@@ -195,7 +182,7 @@ async fn what_is_needed_is_written_once_and_nothing_at_rest() -> Result<()> {
     lab.fault(&gone, Fault::Crash).await?;
     let is = wait_nobody_on(&lab, &[&gone]).await?;
     wait_ineligible(&lab, &gone).await?;
-    settle(&mut audit).await?;
+    audit.settle().await?;
     let failed = &audit.read()?[before..];
     let moved: BTreeSet<String> = is
         .iter()
