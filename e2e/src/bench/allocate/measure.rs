@@ -144,6 +144,7 @@ impl Bench {
         Ok(Figures {
             services: self.services,
             api_p50_ms,
+            api_p99_ms: percentile(&api, 99),
             p50_ms: percentile(&single, 50),
             p99_ms: percentile(&single, 99),
             over_api_p50_ms: percentile(&single, 50) - api_p50_ms,

@@ -1,5 +1,6 @@
 //! What the benchmark writes by itself: Services, and what the controller would write for them.
 
+use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bellwether_crds::Announcement;
@@ -7,7 +8,8 @@ use bellwether_crds::announcement::{AnnouncementSpec, ServiceReference, name_of}
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::error::{Context, Error, Result};
@@ -140,21 +142,43 @@ impl Writer {
             .map(drop)
     }
 
+    /// One by one, many at once: a request that deletes a whole collection takes too long at 10,000, and
+    /// the API server ends it half way.
     pub(super) async fn delete_series(&self, series: &str) -> Result<()> {
         let some = ListParams::default().labels(&format!("{SERIES}={series}"));
-        self.services
-            .delete_collection(&DeleteParams::default(), &some)
+        let names = names_of(&self.services, &some).await?;
+        futures::stream::iter(names)
+            .map(async |name| self.delete(&name).await)
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect()
             .await
-            .context(|| format!("cannot delete the Services {series}"))
-            .map(drop)
     }
 
     /// Only while no controller runs, which would make them anew.
     pub(super) async fn delete_announcements(&self) -> Result<()> {
-        self.announcements
-            .delete_collection(&DeleteParams::default(), &ListParams::default())
+        let names = names_of(&self.announcements, &ListParams::default()).await?;
+        futures::stream::iter(names)
+            .map(async |name| {
+                self.announcements
+                    .delete(&name, &DeleteParams::default())
+                    .await
+                    .context(|| format!("cannot delete Announcement {name}"))
+                    .map(drop)
+            })
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect()
             .await
-            .context(|| "cannot delete the Announcements".to_owned())
-            .map(drop)
     }
+}
+
+/// The names of all of a kind that `some` selects.
+async fn names_of<K>(api: &Api<K>, some: &ListParams) -> Result<Vec<String>>
+where
+    K: Clone + DeserializeOwned + Debug + Resource,
+{
+    let found = api
+        .list_metadata(some)
+        .await
+        .context(|| "cannot list what the benchmark made".to_owned())?;
+    Ok(found.iter().map(ResourceExt::name_any).collect())
 }
