@@ -11,8 +11,9 @@ pub mod speaker;
 
 use std::sync::Arc;
 
+use bellwether_core::labels::Labels;
 use bellwether_core::name::{AdvertisementName, NodeName, PoolName};
-use bellwether_core::selector::{ExpressionSpec, Labels, SelectorSpec};
+use bellwether_core::selector::{ExpressionSpec, SelectorSpec};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, ObjectMeta};
 
@@ -68,7 +69,7 @@ pub fn created(metadata: &ObjectMeta) -> i64 {
 /// The labels of an object.
 #[must_use]
 pub fn labels(metadata: &ObjectMeta) -> Arc<Labels> {
-    Arc::new(metadata.labels.clone().unwrap_or_default())
+    Arc::new(metadata.labels.clone().unwrap_or_default().into())
 }
 
 /// A condition, without the times.

@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::allocator::{Allocator, Decision};
+use bellwether_core::few::Few;
 use bellwether_core::moment::Moment;
 use bellwether_core::name::{AdvertisementName, NodeName, PoolName, ServiceName};
 use bellwether_core::pool::Pool;
@@ -117,25 +118,25 @@ const KINDS: [&str; 8] = [
 /// All that the controller knows.
 pub struct State {
     settings: Settings,
-    services: BTreeMap<ServiceName, ServiceFacts>,
-    namespaces: BTreeMap<String, NamespaceFacts>,
-    nodes: BTreeMap<NodeName, NodeFacts>,
-    slices: BTreeMap<ServiceName, SliceFacts>,
+    services: BTreeMap<ServiceName, Box<ServiceFacts>>,
+    namespaces: BTreeMap<String, Box<NamespaceFacts>>,
+    nodes: BTreeMap<NodeName, Box<NodeFacts>>,
+    slices: BTreeMap<ServiceName, Box<SliceFacts>>,
     /// The slices of each Service, by the slices' names.
     slices_of: BTreeMap<ServiceName, BTreeSet<ServiceName>>,
-    pools: BTreeMap<PoolName, PoolFacts>,
+    pools: BTreeMap<PoolName, Box<PoolFacts>>,
     /// The last version of each pool that made sense.
     usable_pools: BTreeMap<PoolName, Arc<Pool>>,
-    advertisements: BTreeMap<AdvertisementName, AdvertisementFacts>,
-    announcements: BTreeMap<IpAddr, AnnouncementFacts>,
+    advertisements: BTreeMap<AdvertisementName, Box<AdvertisementFacts>>,
+    announcements: BTreeMap<IpAddr, Box<AnnouncementFacts>>,
     /// The addresses whose Announcements are for a Service.
-    reserved: BTreeMap<ServiceName, BTreeSet<IpAddr>>,
-    speakers: BTreeMap<NodeName, SpeakerFacts>,
+    reserved: BTreeMap<ServiceName, Few<IpAddr>>,
+    speakers: BTreeMap<NodeName, Box<SpeakerFacts>>,
     allocator: Allocator,
     /// What was decided last for each Service of ours.
     decisions: BTreeMap<ServiceName, Result<Decision, Problem>>,
     /// Which Services show an address in their status.
-    shown_by: BTreeMap<IpAddr, BTreeSet<ServiceName>>,
+    shown_by: BTreeMap<IpAddr, Few<ServiceName>>,
     /// Addresses whose Announcement somebody else created first.
     contested: BTreeSet<IpAddr>,
     grace: Grace,

@@ -14,12 +14,14 @@
 //! 6. [`responder`]: what to answer to a frame that asks for an announced address.
 //!
 //! Beside that way, [`lease`] says which replica of the controller leads. The vocabulary that the
-//! modules share is in [`name`], [`mac`], [`link`], [`frame`], [`reason`] and [`moment`].
+//! modules share is in [`name`], [`labels`], [`few`], [`mac`], [`link`], [`frame`], [`reason`] and [`moment`].
 
 pub mod allocator;
 pub mod announcer;
 pub mod election;
+pub mod few;
 pub mod frame;
+pub mod labels;
 pub mod lease;
 pub mod link;
 pub mod mac;

@@ -9,8 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The labels of an object.
-pub type Labels = BTreeMap<String, String>;
+use crate::labels::Labels;
 
 /// A selector as it is written in an object: `metav1.LabelSelector`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -107,8 +106,8 @@ impl Requirement {
             Self::NotIn { key, values } => {
                 !labels.get(key).is_some_and(|value| values.contains(value))
             }
-            Self::Exists { key } => labels.contains_key(key),
-            Self::DoesNotExist { key } => !labels.contains_key(key),
+            Self::Exists { key } => labels.get(key).is_some(),
+            Self::DoesNotExist { key } => labels.get(key).is_none(),
         }
     }
 }
@@ -228,7 +227,7 @@ mod tests {
         match_expressions: &[ExpressionSpec],
     ) -> Result<LabelSelector, SelectorError> {
         LabelSelector::try_from(&SelectorSpec {
-            match_labels: labels(match_labels),
+            match_labels: labels(match_labels).into(),
             match_expressions: match_expressions.to_vec(),
         })
     }

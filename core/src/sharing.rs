@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::selector::Labels;
+use crate::labels::Labels;
 
 /// What a Service brings to an address that it may share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

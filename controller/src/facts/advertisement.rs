@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use bellwether_core::labels::Labels;
 use bellwether_core::name::{AdvertisementName, PoolName};
-use bellwether_core::selector::{LabelSelector, Labels, SelectorError};
+use bellwether_core::selector::{LabelSelector, SelectorError};
 use bellwether_crds::l2advertisement::{
     L2Advertisement, L2AdvertisementSpec, L2AdvertisementStatus,
 };

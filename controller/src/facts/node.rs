@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use bellwether_core::labels::Labels;
 use bellwether_core::name::NodeName;
-use bellwether_core::selector::Labels;
 use k8s_openapi::api::core::v1::Node;
 
 use super::{Version, labels};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use bellwether_core::labels::Labels;
 use bellwether_core::name::PoolName;
 use bellwether_core::pool::{Pool, PoolError, PoolSpec, ServiceAllocationSpec, Strategy};
-use bellwether_core::selector::Labels;
 use bellwether_crds::pool::{self, IPAddressPool, IPAddressPoolStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 

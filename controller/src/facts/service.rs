@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bellwether_core::allocator::{FamilyPolicy, IpFamilyPolicy, Request};
+use bellwether_core::labels::Labels;
 use bellwether_core::name::{PoolName, ServiceName};
 use bellwether_core::range::IpFamily;
-use bellwether_core::selector::Labels;
 use bellwether_core::sharing::{Backend, Port, Protocol, SharingKey, SharingTerms};
 use bellwether_crds::annotation::{REALLOCATE, REALLOCATED, ServiceAnnotation};
 use bellwether_crds::condition::{SERVICE_ALLOCATED, SERVICE_ANNOUNCED};
@@ -161,7 +161,7 @@ fn is_foreign(entry: &LoadBalancerIngress) -> bool {
 fn backend(spec: &ServiceSpec) -> Backend {
     if spec.external_traffic_policy.as_deref() == Some("Local") {
         Backend::Local {
-            selector: Arc::new(spec.selector.clone().unwrap_or_default()),
+            selector: Arc::new(spec.selector.clone().unwrap_or_default().into()),
         }
     } else {
         Backend::Cluster

@@ -26,7 +26,10 @@ impl State {
         let named = |facts: Option<&AnnouncementFacts>| {
             facts.map_or_else(Vec::new, |facts| facts.spec.advertisements.clone())
         };
-        let (before, after) = (named(old), named(self.announcements.get(&address)));
+        let (before, after) = (
+            named(old),
+            named(self.announcements.get(&address).map(Box::as_ref)),
+        );
         if before == after {
             return;
         }

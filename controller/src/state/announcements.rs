@@ -37,7 +37,7 @@ impl State {
                 }
             }
         }
-        let new = self.announcements.get(&address);
+        let new = self.announcements.get(&address).map(Box::as_ref);
         for service in new.into_iter().flat_map(AnnouncementFacts::services) {
             self.reserved.entry(service).or_default().insert(address);
         }
@@ -157,7 +157,7 @@ impl State {
         pool: Option<&'a PoolName>,
         users: &'a BTreeSet<ServiceName>,
     ) -> impl Iterator<Item = (&'a AdvertisementFacts, &'a Rules)> {
-        let all = self.advertisements.values();
+        let all = self.advertisements.values().map(Box::as_ref);
         let usable = all.filter_map(|facts| Some((facts, facts.rules.as_ref().ok()?)));
         usable.filter(move |(_, rules)| {
             let is_pool_matched = pool.is_some_and(|name| {
@@ -174,7 +174,7 @@ impl State {
         service: &ServiceName,
     ) -> impl Iterator<Item = &'a SliceFacts> + use<'a> {
         let names = self.slices_of.get(service).into_iter().flatten();
-        names.filter_map(|name| self.slices.get(name))
+        names.filter_map(|name| self.slices.get(name).map(Box::as_ref))
     }
 
     /// Whether any of the Services has an endpoint to send to.

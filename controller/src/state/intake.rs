@@ -20,8 +20,10 @@ use crate::facts::{
 /// Applies an event to a map of facts. Returns the keys that it touched, each with what was known of
 /// it before. What a list does not name is gone, except for what could not be decoded: of that the
 /// last good state stays. An object older than the known one changes nothing.
+///
+/// The map holds boxes: a B-tree that is filled in order leaves half of its room empty.
 fn absorb<K: Ord + Clone, T>(
-    map: &mut BTreeMap<K, T>,
+    map: &mut BTreeMap<K, Box<T>>,
     event: Event<T>,
     key_of: impl Fn(&T) -> K,
     key_from: impl Fn(&Key) -> K,
@@ -33,13 +35,13 @@ fn absorb<K: Ord + Clone, T>(
             if map.get(&key).is_some_and(|known| is_stale(&new, known)) {
                 return Vec::new();
             }
-            let old = map.insert(key.clone(), new);
-            vec![(key, old)]
+            let old = map.insert(key.clone(), Box::new(new));
+            vec![(key, old.map(|old| *old))]
         }
         Event::Deleted(key) => {
             let key = key_from(&key);
             let old = map.remove(&key);
-            vec![(key, old)]
+            vec![(key, old.map(|old| *old))]
         }
         Event::Listed {
             objects,
@@ -59,12 +61,12 @@ fn absorb<K: Ord + Clone, T>(
                         map.insert(key, known);
                     }
                     known => {
-                        touched.push((key.clone(), known));
-                        map.insert(key, object);
+                        touched.push((key.clone(), known.map(|known| *known)));
+                        map.insert(key, Box::new(object));
                     }
                 }
             }
-            touched.extend(old.into_iter().map(|(key, known)| (key, Some(known))));
+            touched.extend(old.into_iter().map(|(key, known)| (key, Some(*known))));
             touched
         }
     }
@@ -114,7 +116,7 @@ impl State {
         );
         let changed: BTreeSet<String> = touched
             .into_iter()
-            .filter(|(name, old)| self.namespaces.get(name) != old.as_ref())
+            .filter(|(name, old)| self.namespaces.get(name).map(Box::as_ref) != old.as_ref())
             .map(|(name, _)| name)
             .collect();
         if changed.is_empty() || !self.is_complete() {
@@ -144,7 +146,7 @@ impl State {
         // A heartbeat changes nothing that is kept.
         let mut changed = touched
             .iter()
-            .filter(|(name, old)| self.nodes.get(name) != old.as_ref())
+            .filter(|(name, old)| self.nodes.get(name).map(Box::as_ref) != old.as_ref())
             .peekable();
         if changed.peek().is_none() {
             return;
@@ -209,7 +211,7 @@ impl State {
         );
         let mut is_changed = false;
         for (name, old) in touched {
-            let new = self.pools.get(&name);
+            let new = self.pools.get(&name).map(Box::as_ref);
             let kept = |facts: &PoolFacts| (facts.pool.clone(), facts.labels.clone());
             is_changed |= new.map(kept) != old.as_ref().map(kept);
             match new.map(|facts| &facts.pool) {
@@ -242,7 +244,8 @@ impl State {
         for (name, old) in touched {
             let kept =
                 |facts: &AdvertisementFacts| (facts.rules.clone(), facts.status.nodes.clone());
-            is_changed |= self.advertisements.get(&name).map(kept) != old.as_ref().map(kept);
+            is_changed |=
+                self.advertisements.get(&name).map(Box::as_ref).map(kept) != old.as_ref().map(kept);
             self.schedule.mark(Target::Advertisement(name));
         }
         if is_changed {
@@ -307,7 +310,8 @@ impl State {
         let mut is_changed = false;
         for (name, old) in touched {
             let decides = |facts: &SpeakerFacts| (facts.spec.eligible, facts.links.clone());
-            is_changed |= self.speakers.get(&name).map(decides) != old.as_ref().map(decides);
+            is_changed |=
+                self.speakers.get(&name).map(Box::as_ref).map(decides) != old.as_ref().map(decides);
             self.schedule.mark(Target::Speaker(name));
         }
         if is_changed {
@@ -350,8 +354,8 @@ impl State {
             (Written::Speaker(facts), _) => self.on_speakers(Event::Applied(facts)),
             (Written::Deleted, Target::Announcement(address)) => {
                 let old = self.announcements.remove(&address);
-                self.note_reservation(address, old.as_ref());
-                self.mark_served(old.as_ref(), address);
+                self.note_reservation(address, old.as_deref());
+                self.mark_served(old.as_deref(), address);
                 self.mark_announcement(address);
             }
             (Written::Deleted, Target::Speaker(node)) => {

@@ -114,7 +114,7 @@ impl State {
                 let known = self.announcements.get(&spec.address).ok_or_else(nothing)?;
                 Ok(Written::Announcement(AnnouncementFacts {
                     spec,
-                    ..known.clone()
+                    ..(**known).clone()
                 }))
             }
             Change::AdvertisementStatus {
@@ -124,7 +124,7 @@ impl State {
                 let known = self.advertisements.get(&advertisement);
                 let mut facts = known.ok_or_else(nothing)?.clone();
                 facts.status = status;
-                Ok(Written::Advertisement(Box::new(facts)))
+                Ok(Written::Advertisement(facts))
             }
             _ => Err(nothing()),
         }

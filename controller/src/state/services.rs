@@ -108,7 +108,7 @@ impl State {
             let announcements = service
                 .ingress
                 .iter()
-                .filter_map(|ip| self.announcements.get(ip));
+                .filter_map(|ip| self.announcements.get(ip).map(Box::as_ref));
             sharing.key = announcements
                 .filter(|facts| facts.is_for(&service.name))
                 .flat_map(AnnouncementFacts::services)

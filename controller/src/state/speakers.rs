@@ -33,7 +33,7 @@ impl State {
     fn eligibility(&self, node: &NodeFacts) -> SpeakerSpec {
         let reasons = [
             (
-                node.labels.contains_key(EXCLUDE_FROM_LOAD_BALANCERS),
+                node.labels.get(EXCLUDE_FROM_LOAD_BALANCERS).is_some(),
                 EligibilityReason::Excluded,
                 format!("the Node has the label {EXCLUDE_FROM_LOAD_BALANCERS}"),
             ),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::decision::Allocation;
+use crate::few::Few;
 use crate::name::{PoolName, ServiceName};
 use crate::sharing::{SharingConflict, SharingKey, SharingTerms};
 
@@ -24,7 +25,7 @@ pub(super) struct Assignment {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Assignments {
     by_service: BTreeMap<ServiceName, Assignment>,
-    users: BTreeMap<IpAddr, BTreeSet<ServiceName>>,
+    users: BTreeMap<IpAddr, Few<ServiceName>>,
     /// The addresses of Services with a sharing key.
     by_key: BTreeMap<SharingKey, BTreeSet<IpAddr>>,
     /// The Services with an address of a pool, by their record.
@@ -117,7 +118,12 @@ impl Assignments {
     }
 
     fn unlink(&mut self, address: IpAddr, service: &ServiceName, key: Option<&SharingKey>) {
-        remove(&mut self.users, &address, service);
+        if let Some(users) = self.users.get_mut(&address) {
+            users.remove(service);
+            if users.is_empty() {
+                self.users.remove(&address);
+            }
+        }
         let Some(key) = key else {
             return;
         };

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::families::FamilyPolicy;
 use super::refusal::Refusal;
+use crate::labels::Labels;
 use crate::name::{PoolName, ServiceName};
 use crate::range::IpFamily;
-use crate::selector::Labels;
 use crate::sharing::SharingTerms;
 
 /// All that the allocator needs to know of a Service of type LoadBalancer.

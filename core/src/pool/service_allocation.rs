@@ -6,7 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::PoolError;
-use crate::selector::{LabelSelector, Labels, SelectorSpec};
+use crate::labels::Labels;
+use crate::selector::{LabelSelector, SelectorSpec};
 
 /// `serviceAllocation` as it is written in an `IPAddressPool`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 use super::*;
-use crate::selector::{ExpressionSpec, Labels, SelectorSpec};
+use crate::labels::Labels;
+use crate::selector::{ExpressionSpec, SelectorSpec};
 
 fn pool(spec: PoolSpec) -> Pool {
     Pool::try_from(spec).expect("a pool that makes sense")
@@ -18,7 +19,7 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 
 fn selector(pairs: &[(&str, &str)]) -> SelectorSpec {
     SelectorSpec {
-        match_labels: labels(pairs),
+        match_labels: labels(pairs).into(),
         ..SelectorSpec::default()
     }
 }

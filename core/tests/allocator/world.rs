@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bellwether_core::allocator::{
     Allocation, Allocator, Decision, FamilyPolicy, Found, Outlook, Output, Request,
 };
+use bellwether_core::labels::Labels;
 use bellwether_core::moment::Moment;
 use bellwether_core::name::ServiceName;
 use bellwether_core::pool::{Pool, PoolSpec, ServiceAllocationSpec, Strategy};
 use bellwether_core::range::IpFamily;
-use bellwether_core::selector::{Labels, SelectorSpec};
+use bellwether_core::selector::SelectorSpec;
 use bellwether_core::sharing::{Backend, Port, Protocol, SharingKey};
 
 pub(crate) const V4: FamilyPolicy = FamilyPolicy::SingleStack(IpFamily::V4);
@@ -41,7 +42,7 @@ pub(crate) fn labels(pairs: &[(&str, &str)]) -> Labels {
 
 pub(crate) fn selector(pairs: &[(&str, &str)]) -> SelectorSpec {
     SelectorSpec {
-        match_labels: labels(pairs),
+        match_labels: labels(pairs).into(),
         ..SelectorSpec::default()
     }
 }

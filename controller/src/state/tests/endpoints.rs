@@ -11,7 +11,7 @@ use crate::facts::{ServiceFacts, SliceFacts};
 
 fn local(app: &str) -> Backend {
     Backend::Local {
-        selector: Arc::new([("app".to_owned(), app.to_owned())].into()),
+        selector: Arc::new([("app".to_owned(), app.to_owned())].into_iter().collect()),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Which nodes may announce.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bellwether_crds::label::EXCLUDE_FROM_LOAD_BALANCERS;
@@ -48,7 +47,7 @@ fn weakness_4_28_what_makes_a_node_ineligible() {
             "it is excluded",
             |node| {
                 let label = (EXCLUDE_FROM_LOAD_BALANCERS.to_owned(), String::new());
-                node.labels = Arc::new(BTreeMap::from([label]));
+                node.labels = Arc::new([label].into_iter().collect());
             },
             Some("Excluded"),
         ),
