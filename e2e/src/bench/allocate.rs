@@ -57,7 +57,7 @@ pub struct Figures {
     pub p99_ms: f64,
     /// `p50_ms` beyond `api_p50_ms`.
     pub over_api_p50_ms: f64,
-    /// `p99_ms` beyond `api_p50_ms`.
+    /// `p99_ms` beyond `api_p99_ms`: what slows one write in a hundred slows those of both.
     pub over_api_p99_ms: f64,
     /// From the start of the controller until the last of the waiting Services has its address.
     pub cold_s: f64,
