@@ -154,6 +154,17 @@ impl Contest {
         self.assignment.candidate(node)
     }
 
+    /// Another node owns it.
+    pub(super) fn pass_to(&mut self, holder: &NodeName, now: Moment) {
+        if self.last_owner.as_ref() != Some(holder) {
+            if self.last_owner.is_some() {
+                self.damping.note_move(now);
+            }
+            self.last_owner = Some(holder.clone());
+        }
+        self.free_since = None;
+    }
+
     pub(super) fn owned(&self, address: IpAddr) -> Option<Owned> {
         let own = self.own.as_ref()?;
         Some(Owned {
@@ -287,22 +298,16 @@ impl Election {
             return;
         };
         contest.highest = contest.highest.max(highest.unwrap_or_default());
+        if contest.own.is_some() {
+            // Until this node gives in, no claim of another moves the address: not a lower one, nor
+            // that of an owner which was replaced because it is silent.
+            return;
+        }
         let holder = claims.best.as_ref().or(claims.deaf.as_ref());
         let holder = holder.map(|heard| &heard.node);
-        let holder = holder.or(claims.silent.as_ref().map(|silent| &silent.node));
-        match holder {
-            Some(holder) => {
-                if contest.last_owner.as_ref() != Some(holder) {
-                    if contest.last_owner.is_some() {
-                        contest.damping.note_move(now);
-                    }
-                    contest.last_owner = Some(holder.clone());
-                }
-                contest.free_since = None;
-            }
-            None if contest.own.is_none() && contest.free_since.is_none() => {
-                contest.free_since = Some(now);
-            }
+        match holder.or(claims.silent.as_ref().map(|silent| &silent.node)) {
+            Some(holder) => contest.pass_to(holder, now),
+            None if contest.free_since.is_none() => contest.free_since = Some(now),
             None => {}
         }
     }

@@ -85,11 +85,10 @@ impl Election {
             ReleaseReason::Outclaimed
         };
         self.release(address, reason);
-        let came_at = self.came_at;
+        let (now, came_at) = (self.now, self.came_at);
         if let Some(contest) = self.contests.get_mut(&address) {
             contest.handed_over = (reason == ReleaseReason::HandedOver).then_some(came_at);
-            contest.last_owner = Some(best.node.clone());
-            contest.free_since = None;
+            contest.pass_to(&best.node, now);
             contest.highest = contest.highest.max(best.order.0);
         }
     }

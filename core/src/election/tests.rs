@@ -296,6 +296,21 @@ fn r13_after_each_that_gives_in_the_owner_has_the_last_word() {
 }
 
 #[test]
+fn r13_a_takeover_is_one_move_though_the_silent_owner_claims_the_address_still() {
+    let mut world = World::new(&["a", "b"]);
+    let mut term = 1;
+    // Three moves in 15 s: no flapping, so its owner never gets more time.
+    for _ in 0..5 {
+        world.pass(6_000, Some(&[own(term)]));
+        assert!(!world.owns());
+        world.pass(760, None);
+        assert!(world.owns(), "{} s", world.now / 1000);
+        world.pass(5_240, None);
+        term += 2;
+    }
+}
+
+#[test]
 fn what_is_offered_is_taken_at_once() {
     let mut world = World::new(&["a", "b"]);
     world.pass(2_000, Some(&[own(3)]));
