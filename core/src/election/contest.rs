@@ -154,6 +154,13 @@ impl Contest {
         self.assignment.candidate(node)
     }
 
+    /// The highest term that was seen, in beacons or in the Announcement.
+    pub(super) fn highest_term(&self) -> Term {
+        let recorded = self.assignment.recorded.as_ref();
+        let recorded = recorded.map_or(Term::default(), |recorded| recorded.term);
+        self.highest.max(recorded)
+    }
+
     /// Another node owns it.
     pub(super) fn pass_to(&mut self, holder: &NodeName, now: Moment) {
         if self.last_owner.as_ref() != Some(holder) {

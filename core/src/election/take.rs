@@ -190,6 +190,12 @@ impl Election {
         let Some(contest) = self.contests.get(&address) else {
             return;
         };
+        // In the highest term of all there is none above: a claim that does not hold against the offer
+        // would be given up at once, and the offer taken again.
+        let mine = self.order(&self.config.node, contest.highest_term().next(), address);
+        if mine <= best.order {
+            return;
+        }
         let alive = contest.channels.iter().any(|channel| {
             self.membership
                 .hearing(*channel)
@@ -216,8 +222,7 @@ impl Election {
             return;
         };
         let recorded = contest.assignment.recorded.as_ref();
-        let seen = recorded.map_or(Term::default(), |recorded| recorded.term);
-        let term = next(contest.highest.max(seen));
+        let term = next(contest.highest_term());
         let previous = contest.last_owner.clone();
         let previous = previous.or_else(|| recorded.and_then(|Recorded { node, .. }| node.clone()));
         if previous.is_some() {

@@ -321,6 +321,24 @@ fn what_is_offered_is_taken_at_once() {
 }
 
 #[test]
+fn what_is_offered_in_the_highest_term_is_taken_only_by_a_claim_that_holds_against_the_offer() {
+    let weight = |node: &str| crate::placement::rendezvous_weight(&node.into(), ADDRESS);
+    let mut world = World::new(&["a", "b"]);
+    world.pass(2_000, Some(&[own(3)]));
+    let offer = entry(u64::MAX, Standing::Offer { to: ME });
+    world.hear(&[offer]);
+    world.pass(200, Some(&[offer]));
+    let decisions = world.decisions();
+    let taken = format!("own {} HandedOver", u64::MAX);
+    let expected = if weight("a") > weight("b") {
+        vec![taken]
+    } else {
+        Vec::new()
+    };
+    assert_eq!(decisions, expected);
+}
+
+#[test]
 fn who_leaves_offers_first_and_releases_when_it_is_taken() {
     let mut world = World::new(&["a", "b"]);
     world.pass(1_000, Some(&[]));
