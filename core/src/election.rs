@@ -345,7 +345,12 @@ impl Election {
 
     fn with_rules(config: Config, now: Moment, rules: Rules) -> Self {
         Self {
-            membership: Membership::new(config.node.clone(), config.session, rules),
+            membership: Membership::new(
+                config.node.clone(),
+                config.session,
+                config.profile.interval,
+                rules,
+            ),
             beat: Beat::new(&config, now),
             limit: silence_limit(Pulse {
                 interval: config.profile.interval,

@@ -37,6 +37,9 @@ use timing::{FENCE, silence_limit, tenths};
 /// More peers than a segment can have; what comes beyond is not taken in.
 pub const MOST_PEERS: usize = 1024;
 
+/// A start that has not shown within this time that it is no recording is forgotten.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Where beacons are heard and sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,7 +81,12 @@ pub(crate) struct Received {
 pub(crate) struct Membership {
     me: NodeName,
     session: Session,
+    /// How often who is silent is asked for.
+    interval: Duration,
     peers: BTreeMap<NodeName, Peer>,
+    /// Before that nobody's silence calls for anything, so that at each turn one moment is looked at
+    /// instead of all peers.
+    silence_at: Option<Moment>,
     /// In whose books an address is: few of fifty, so nobody has to look into all of them.
     claimants: BTreeMap<IpAddr, Vec<NodeName>>,
     /// Starts of known peers that have not shown yet that they are no recordings.
@@ -91,17 +99,24 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    pub(crate) fn new(me: NodeName, session: Session, rules: Rules) -> Self {
+    pub(crate) fn new(me: NodeName, session: Session, interval: Duration, rules: Rules) -> Self {
         Self {
             me,
             session,
+            interval,
             peers: BTreeMap::new(),
+            silence_at: None,
             claimants: BTreeMap::new(),
             newcomers: BTreeMap::new(),
             hearing: BTreeMap::new(),
             lateness: Lateness::new(),
             rules,
         }
+    }
+
+    /// How many speakers are known.
+    pub(crate) fn len(&self) -> usize {
+        self.peers.len()
     }
 
     pub(crate) fn peers(&self) -> impl Iterator<Item = (&NodeName, &Peer)> {
@@ -145,6 +160,28 @@ impl Membership {
         for peer in self.peers.values_mut() {
             peer.paths.retain(|path| channels.contains(&path.channel));
         }
+        self.plan_silence();
+    }
+
+    /// Before then nobody's silence calls for anything. What is heard puts it off, which is noticed only
+    /// when all are looked at then.
+    pub(crate) const fn silence_at(&self) -> Option<Moment> {
+        self.silence_at
+    }
+
+    /// All have been looked at: notes when that has to be done again.
+    pub(crate) fn plan_silence(&mut self) {
+        let peers = self.peers.values();
+        let silent = peers.filter_map(|peer| peer.silence_at(self.interval));
+        let newcomers = self.newcomers.values().map(|&(_, at)| at + PATIENCE);
+        self.silence_at = silent.chain(newcomers).min();
+    }
+
+    /// Something of that peer may call for something sooner than was planned.
+    fn plan_sooner(&mut self, node: &NodeName) {
+        let peer = self.peers.get(node);
+        let sooner = peer.and_then(|peer| peer.silence_at(self.interval));
+        self.silence_at = self.silence_at.into_iter().chain(sooner).min();
     }
 
     /// The loop woke up so late.
@@ -170,6 +207,7 @@ impl Membership {
         changes: &mut Changes,
     ) -> Result<Received, Ignored> {
         let received = self.take_in(channel, beacon, at, changes);
+        self.plan_sooner(&beacon.sender);
         self.note_claimant(&beacon.sender, &changes.addresses);
         received
     }
@@ -234,6 +272,8 @@ impl Membership {
             if echo.is_none() && peer.proven {
                 if self.newcomers.len() < MOST_PEERS {
                     self.newcomers.insert(beacon.session, (channel, at));
+                    let forgotten = Some(at + PATIENCE);
+                    self.silence_at = self.silence_at.into_iter().chain(forgotten).min();
                 }
                 return Ok(Received {
                     answer: true,
@@ -277,7 +317,9 @@ impl Membership {
             return false;
         };
         path.last = path.last.max(now);
-        std::mem::replace(&mut path.down, false)
+        let was_down = std::mem::replace(&mut path.down, false);
+        self.plan_sooner(owner);
+        was_down
     }
 
     /// A frame of that speaker was seen on a link: it is in the same network (R15).
@@ -362,9 +404,8 @@ impl Membership {
 
     /// Forgets starts that never showed that they are no recordings.
     pub(crate) fn forget_newcomers(&mut self, now: Moment) {
-        const PATIENCE: Duration = Duration::from_secs(2);
         self.newcomers
-            .retain(|_, (_, at)| now.since(*at) <= PATIENCE);
+            .retain(|_, (_, at)| now.since(*at) < PATIENCE);
     }
 }
 
@@ -381,3 +422,6 @@ fn take_turn(list: &mut Vec<Heard>, most: usize, turn: usize) {
 pub(crate) fn is_heard(path: &Path, now: Moment) -> bool {
     now.since(path.last) < path.limit
 }
+
+#[cfg(test)]
+mod tests;

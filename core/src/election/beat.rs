@@ -162,7 +162,7 @@ impl Election {
             return;
         }
         let now = self.now;
-        let peers = u32::try_from(self.membership.peers().count()).unwrap_or(u32::MAX);
+        let peers = u32::try_from(self.membership.len()).unwrap_or(u32::MAX);
         let slowdown = Duration::from_millis(1) * (peers / SPEAKERS_PER_MILLISECOND);
         let Some(regular) = self.beat.begin(now, slowdown) else {
             return;

@@ -8,6 +8,7 @@ use super::contest::Probe;
 use super::{Election, Output};
 use crate::link::LinkIndex;
 use crate::mac::MacAddr;
+use crate::membership::peer::WITNESS;
 use crate::membership::{Channel, is_heard};
 use crate::moment::Moment;
 use crate::mutation::Mutation;
@@ -23,9 +24,6 @@ const CONFLICT: Duration = Duration::from_mins(1);
 
 /// R11: an address that a speaker answers for whose beacons are not heard is left alone for so long.
 const UNPROVEN: Duration = Duration::from_secs(1);
-
-/// R15: how often the wire is asked whether a peer that is only met by datagrams is on it.
-const WITNESS: Duration = Duration::from_secs(1);
 
 /// C3: a stranger is answered at most this often (RFC 5227 section 1.1, `DEFEND_INTERVAL`).
 const DEFEND: Duration = Duration::from_secs(10);
@@ -210,9 +208,12 @@ impl Election {
     /// down.
     pub(super) fn notice_silence(&mut self) {
         self.ask_stations();
-        self.ask_silent_owners();
-        self.ask_for_witness();
         let (now, limit) = (self.now, self.limit);
+        let is_due = self.membership.silence_at().is_some_and(|at| at <= now);
+        if is_due {
+            self.ask_silent_owners();
+            self.ask_for_witness();
+        }
         let mut fell_deaf = false;
         for (channel, hearing) in self.membership.hearings_mut() {
             fell_deaf |= matches!(channel, Channel::Link(_)) && hearing.notice_deafness(now, limit);
@@ -221,6 +222,14 @@ impl Election {
             self.look_at_all();
             self.beat.burst(now);
         }
+        if is_due {
+            self.notice_who_is_down();
+        }
+    }
+
+    /// Whoever is down has lost its addresses.
+    fn notice_who_is_down(&mut self) {
+        let now = self.now;
         let mut fell_silent = Vec::new();
         for (node, peer) in self.membership.peers_mut() {
             let paths = peer.paths.iter_mut();
@@ -234,27 +243,19 @@ impl Election {
             self.look_around(&node);
         }
         self.membership.forget_newcomers(now);
+        self.membership.plan_silence();
     }
 
-    /// When the next peer falls silent, or somebody is to be asked.
+    /// When a peer may have fallen silent, or somebody is to be asked.
     pub(super) fn next_silence(&self) -> Option<Moment> {
         let (now, interval, limit) = (self.now, self.interval(), self.limit);
-        let peers = self.membership.peers().flat_map(|(_, peer)| &peer.paths);
-        let down = peers.filter(|path| !path.down).flat_map(|path| {
-            if path.channel == Channel::Unicast {
-                return [path.last + path.limit; 2];
-            }
-            let suspect = path.last + path.suspect;
-            let ask = path.asked.map_or(suspect, |asked| asked + interval);
-            [path.last + path.limit, ask]
-        });
         let stations = self
             .membership
             .channels()
             .filter(|channel| self.has_stations(*channel))
             .filter_map(|channel| self.membership.hearing(channel))
             .map(|hearing| hearing.next_question(now, interval, limit));
-        down.chain(stations).min()
+        stations.chain(self.membership.silence_at()).min()
     }
 
     fn has_stations(&self, channel: Channel) -> bool {

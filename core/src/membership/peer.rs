@@ -15,6 +15,9 @@ use crate::moment::Moment;
 /// How many earlier starts of a peer are remembered, to tell recordings of them.
 const REMEMBERED: usize = 16;
 
+/// R15: how often the wire is asked whether a peer that is only met by datagrams is on it.
+pub(crate) const WITNESS: Duration = Duration::from_secs(1);
+
 /// Another speaker: one start of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Peer {
@@ -101,6 +104,14 @@ impl Peer {
         self.paths.iter_mut().find(|path| path.channel == channel)
     }
 
+    /// When its silence calls for something next, if nothing more is heard of it: it is asked for, each
+    /// `interval` (R9), or it is down; or the wire is asked whether it is there (R15).
+    pub(super) fn silence_at(&self, interval: Duration) -> Option<Moment> {
+        let is_alone = self.paths.len() == 1;
+        let paths = self.paths.iter().filter(|path| !path.down);
+        paths.map(|path| path.silence_at(interval, is_alone)).min()
+    }
+
     /// Takes in a beacon of this start. Says whether it counts otherwise than before: it had been
     /// silent on that channel, or has become deaf there, or hears again, or leaves.
     pub(super) fn receive(
@@ -166,6 +177,22 @@ impl Path {
             sequence: 0,
             reports: Vec::new(),
         }
+    }
+
+    /// When silence on it, which is not down, calls for something; whether it is the only one matters for
+    /// datagrams.
+    fn silence_at(&self, interval: Duration, is_alone: bool) -> Moment {
+        let down = self.last + self.limit;
+        let ask = if self.channel != Channel::Unicast {
+            let suspect = self.last_beacon + self.suspect;
+            self.asked
+                .map_or(suspect, |asked| suspect.max(asked + interval))
+        } else if is_alone {
+            self.asked.map_or(self.first, |asked| asked + WITNESS)
+        } else {
+            down
+        };
+        down.min(ask)
     }
 
     /// What the peer last said of that session.
