@@ -26,6 +26,7 @@ pub(crate) mod book;
 pub(crate) mod hearing;
 mod lateness;
 pub(crate) mod peer;
+mod tally;
 pub mod timing;
 
 use book::Changes;
@@ -208,6 +209,12 @@ impl Membership {
     ) -> Result<Received, Ignored> {
         let received = self.take_in(channel, beacon, at, changes);
         self.plan_sooner(&beacon.sender);
+        if matches!(received, Err(Ignored::Replayed))
+            && let Some(peer) = self.peers.get_mut(&beacon.sender)
+            && let Some(path) = peer.path_mut(channel)
+        {
+            path.tally.replayed += 1;
+        }
         self.note_claimant(&beacon.sender, &changes.addresses);
         received
     }

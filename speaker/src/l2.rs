@@ -36,7 +36,6 @@ use bellwether_core::frame::beacon::Session;
 use bellwether_core::frame::beacon::keyring::Keyring;
 use bellwether_core::frame::probe::probe;
 use bellwether_core::link::{LinkIndex, Links};
-use bellwether_core::membership;
 use bellwether_core::membership::timing::Profile;
 use bellwether_core::moment::Moment;
 use bellwether_core::name::NodeName;
@@ -54,6 +53,7 @@ use crate::privileges::take_real_time;
 use crate::socket::control_space;
 
 mod datagrams;
+mod look;
 mod party;
 mod paths;
 mod poller;
@@ -61,6 +61,7 @@ mod recorder;
 mod report;
 mod sockets;
 
+pub use look::{Beacons, Look, Rejections, Traffic};
 pub use paths::Paths;
 pub use report::Report;
 
@@ -101,7 +102,7 @@ pub struct Config {
     /// The UDP port of channel B; none, to do without.
     pub port: Option<u16>,
     /// Where it says what it is at, when asked by [`Inbox::look`], and each second while it runs.
-    pub snapshots: watch::Sender<Option<Arc<election::Snapshot>>>,
+    pub looks: watch::Sender<Option<Arc<Look>>>,
     /// When and how fast it announces.
     pub announcer: announcer::Config,
     /// Where it counts.
@@ -117,9 +118,16 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct Inbox(Arc<Shared>);
 
+/// Links, and when the kernel told of them; never, before it has.
+#[derive(Debug, Default)]
+struct Found {
+    links: Arc<Links>,
+    at: Option<Moment>,
+}
+
 #[derive(Debug)]
 struct Shared {
-    links: ArcSwap<Links>,
+    links: ArcSwap<Found>,
     assignments: ArcSwap<Assignments>,
     contacts: ArcSwap<Contacts>,
     keyring: ArcSwapOption<Keyring>,
@@ -136,7 +144,7 @@ impl Inbox {
         self.0.wake.ring();
     }
 
-    /// Say what you are at, in [`Config::snapshots`].
+    /// Say what you are at, in [`Config::looks`].
     pub fn look(&self) {
         self.0.look.store(true, Ordering::Release);
         self.0.wake.ring();
@@ -155,9 +163,10 @@ impl Inbox {
         self.0.wake.ring();
     }
 
-    /// These are the links of the node now.
-    pub fn set_links(&self, links: Links) {
-        self.0.links.store(Arc::new(links));
+    /// These are the links of the node now; the kernel has told of it `at` that time.
+    pub fn set_links(&self, links: Links, at: Moment) {
+        let (links, at) = (Arc::new(links), Some(at));
+        self.0.links.store(Arc::new(Found { links, at }));
         self.0.wake.ring();
     }
 
@@ -226,7 +235,8 @@ struct L2 {
     leave_until: Option<Moment>,
     left: bool,
     look_at: Moment,
-    snapshots: watch::Sender<Option<Arc<election::Snapshot>>>,
+    looks: watch::Sender<Option<Arc<Look>>>,
+    traffic: Traffic,
     /// Room for the time that the kernel writes with a frame, and for a beacon.
     control: Vec<u8>,
     frame: Vec<u8>,
@@ -265,12 +275,13 @@ impl L2 {
             leave_until: None,
             left: false,
             look_at: now,
-            snapshots: config.snapshots,
+            looks: config.looks,
+            traffic: Traffic::default(),
             control: control_space(),
             frame: Vec::with_capacity(LONGEST_FRAME),
             node: config.node,
             announcer: Announcer::new(config.announcer),
-            links: shared.links.load_full(),
+            links: Arc::default(),
             assignments: Arc::default(),
             sockets: Sockets::new(),
             memberships: Memberships::default(),
@@ -410,37 +421,32 @@ impl L2 {
         let asked = self.shared.look.swap(false, Ordering::AcqRel);
         if asked || now >= self.look_at {
             self.look_at = now + LOOK;
-            let snapshot = Arc::new(self.election.snapshot());
-            self.count_peers(&snapshot);
-            self.reports.paths(Paths::of(&snapshot, &self.links));
-            self.snapshots.send_replace(Some(snapshot));
+            let look = self.look();
+            self.reports.paths(Paths::of(&look.election, &self.links));
+            self.looks.send_replace(Some(Arc::new(look)));
         }
     }
 
-    fn count_peers(&self, snapshot: &election::Snapshot) {
-        self.metrics.peers.clear();
-        for peer in &snapshot.peers {
-            for path in &peer.paths {
-                let link = match path.channel {
-                    membership::Channel::Unicast => "unicast",
-                    membership::Channel::Link(index) => self
-                        .links
-                        .get(index)
-                        .map_or("gone", |link| link.name.as_str()),
-                };
-                let node = peer.node.as_str();
-                self.metrics.peers.set(node, link, path.up, path.lateness);
-            }
+    fn look(&self) -> Look {
+        let mut election = self.election.snapshot();
+        look::forget_gone(&mut election, &self.contacts);
+        Look {
+            election,
+            links: Arc::clone(&self.links),
+            traffic: self.traffic.clone(),
+            signing_key: self.keyring.as_ref().map(|keyring| keyring.signing()),
         }
     }
 
     /// Takes in the links as they are now.
     fn take_links(&mut self, now: Moment) {
-        let links = self.shared.links.load_full();
-        if Arc::ptr_eq(&links, &self.links) {
+        let found = self.shared.links.load();
+        let (links, told) = (Arc::clone(&found.links), found.at);
+        if told.is_none() || Arc::ptr_eq(&links, &self.links) {
             return;
         }
         self.links = links;
+        self.traffic.follow(&self.links);
         self.follow_links(now);
         self.memberships.retry();
         self.set_filters();
@@ -452,6 +458,9 @@ impl L2 {
         }
         self.act(now);
         set(&self.metrics.groups, self.memberships.count());
+        let took = told.map_or(Duration::ZERO, |told| clock::now().since(told));
+        self.metrics.link_change.observe(took.as_secs_f64());
+        tracing::debug!(?took, "links have changed");
     }
 
     /// Lets through what is about the addresses that this node may announce or, until others have

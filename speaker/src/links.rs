@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bellwether_core::link::Links;
+use bellwether_core::moment::Moment;
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use regex::RegexSet;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::metrics::Metrics;
 
 mod answers;
@@ -66,12 +68,12 @@ enum LinksError {
 
 type Events = UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
 
-/// Calls `publish` with the links that can carry announcements, now and whenever they change, until
-/// `shutdown`; what the kernel answers ARP for goes to `answers`.
+/// Calls `publish` with the links that can carry announcements, and when the kernel told of them, now
+/// and whenever they change, until `shutdown`; what the kernel answers ARP for goes to `answers`.
 pub async fn follow(
     excluded: RegexSet,
     metrics: Metrics,
-    mut publish: impl FnMut(Links),
+    mut publish: impl FnMut(Links, Moment),
     answers: watch::Sender<KernelAnswers>,
     shutdown: CancellationToken,
 ) {
@@ -108,7 +110,7 @@ impl Follower {
     /// Follows until something fails.
     async fn session(
         &mut self,
-        publish: &mut impl FnMut(Links),
+        publish: &mut impl FnMut(Links, Moment),
     ) -> Result<std::convert::Infallible, LinksError> {
         // The events come first, so that none is missed between the reading and them.
         let (mut connection, _, mut events) = rtnetlink::new_multicast_connection(&[
@@ -125,11 +127,12 @@ impl Follower {
         let (connection, handle, _) = rtnetlink::new_connection_with_strict_check()?;
         let _read_io = AbortOnDrop(tokio::spawn(connection));
         loop {
+            let began = clock::now();
             let dump = timeout(READ_TIMEOUT, read(&handle));
             let dump = dump.await.map_err(|_| LinksError::TimedOut)??;
             self.holders.replace(&dump);
             self.table.replace(dump);
-            self.publish(publish);
+            self.publish(publish, began);
             self.follow_events(&mut events, publish).await?;
         }
     }
@@ -138,7 +141,7 @@ impl Follower {
     async fn follow_events(
         &mut self,
         events: &mut Events,
-        publish: &mut impl FnMut(Links),
+        publish: &mut impl FnMut(Links, Moment),
     ) -> Result<(), LinksError> {
         let mut read_at = pin!(sleep_until(Instant::now() + FULL_READ));
         loop {
@@ -146,6 +149,7 @@ impl Follower {
                 event = events.next() => event,
                 () = &mut read_at => return Ok(()),
             };
+            let told = clock::now();
             let mut matters = false;
             let mut lost = false;
             // What is there already is taken in as one change. The channel has no bound of its own:
@@ -165,7 +169,7 @@ impl Follower {
                 tracing::debug!("events about links were lost; reading all anew");
                 return Ok(());
             }
-            if matters && self.publish(publish) {
+            if matters && self.publish(publish, told) {
                 read_at.as_mut().reset(Instant::now() + SETTLED);
             }
         }
@@ -181,7 +185,7 @@ impl Follower {
 
     /// Publishes what the kernel answers for, and the links if they are not as they were published
     /// last. Returns whether those were published.
-    fn publish(&mut self, publish: &mut impl FnMut(Links)) -> bool {
+    fn publish(&mut self, publish: &mut impl FnMut(Links, Moment), at: Moment) -> bool {
         let links = self.table.links();
         self.publish_answers(&links);
         if self.published.as_ref() == Some(&links) {
@@ -190,7 +194,7 @@ impl Follower {
         let count = i64::try_from(links.iter().count()).unwrap_or(i64::MAX);
         self.metrics.links.set(count);
         self.published = Some(links.clone());
-        publish(links);
+        publish(links, at);
         true
     }
 

@@ -1,20 +1,18 @@
 //! What the speaker counts.
 //!
-//! The L2 thread adds to plain atomics only: whatever has labels is looked up once, here.
-
-use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+//! The L2 thread adds to plain atomics only: whatever has labels is looked up once, here, or read off
+//! what the thread says of itself ([`look`]).
 
 use bellwether_core::election::{Owned, ReleaseReason};
 use bellwether_core::frame::Packet;
-use bellwether_core::frame::beacon::keyring::Rejected;
-use bellwether_core::membership::Ignored;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+pub mod look;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Protocol {
@@ -48,88 +46,6 @@ impl PerProtocol {
             Packet::Arp(_) => &self.arp,
             Packet::Solicitation(_) | Packet::Advertisement(_) => &self.ndp,
         }
-    }
-}
-
-/// What is counted of beacons.
-#[derive(Clone, Debug, Default)]
-pub struct Beacons {
-    /// Sent.
-    pub sent: Counter,
-    /// Received, and genuine.
-    pub received: Counter,
-    /// Not taken in, by cause.
-    rejected: Family<Cause, Counter>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Cause {
-    cause: &'static str,
-}
-
-impl Beacons {
-    /// A beacon is no genuine one.
-    pub fn reject(&self, why: &Rejected) {
-        let cause = match why {
-            Rejected::Malformed(_) => "malformed",
-            Rejected::Oversized(_) => "oversized",
-            Rejected::UnknownKey(_) => "unknown_key",
-            Rejected::Forged => "forged",
-        };
-        self.count(cause);
-    }
-
-    /// A genuine beacon is not taken in.
-    pub fn ignore(&self, why: Ignored) {
-        let cause = match why {
-            Ignored::Own => "own",
-            Ignored::Replayed => "replayed",
-            Ignored::TooMany => "too_many_speakers",
-        };
-        self.count(cause);
-    }
-
-    fn count(&self, cause: &'static str) {
-        self.rejected.get_or_create(&Cause { cause }).inc();
-    }
-
-    /// How many were not taken in for that cause.
-    #[must_use]
-    pub fn rejected(&self, cause: &'static str) -> u64 {
-        self.rejected.get_or_create(&Cause { cause }).get()
-    }
-}
-
-/// What is counted of a peer on a link.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PeerLabels {
-    peer: String,
-    link: String,
-}
-
-/// What is known of the other speakers.
-#[derive(Clone, Debug, Default)]
-pub struct Peers {
-    up: Family<PeerLabels, Gauge>,
-    lateness: Family<PeerLabels, Gauge<f64, AtomicU64>>,
-}
-
-impl Peers {
-    /// How a peer is heard on a link.
-    pub fn set(&self, peer: &str, link: &str, up: bool, lateness: Duration) {
-        let labels = PeerLabels {
-            peer: peer.to_owned(),
-            link: link.to_owned(),
-        };
-        self.up.get_or_create(&labels).set(i64::from(up));
-        let lateness = lateness.as_secs_f64();
-        self.lateness.get_or_create(&labels).set(lateness);
-    }
-
-    /// Forgets all peers.
-    pub fn clear(&self) {
-        self.up.clear();
-        self.lateness.clear();
     }
 }
 
@@ -176,6 +92,25 @@ impl Moves {
     }
 }
 
+/// How long after the kernel has told of a change of links it is dealt with.
+#[derive(Clone, Debug)]
+pub struct LinkChange(Histogram);
+
+impl Default for LinkChange {
+    fn default() -> Self {
+        Self(Histogram::new([
+            0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0,
+        ]))
+    }
+}
+
+impl LinkChange {
+    /// It took so many seconds.
+    pub fn observe(&self, seconds: f64) {
+        self.0.observe(seconds);
+    }
+}
+
 /// The numbers of a process. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -191,10 +126,6 @@ pub struct Metrics {
     pub probes: PerProtocol,
     /// Frames by which another station claimed an announced address.
     pub foreign_claims: Counter,
-    /// Beacons.
-    pub beacons: Beacons,
-    /// The other speakers.
-    pub peers: Peers,
     /// Addresses that came and went.
     pub moves: Moves,
     /// Frames that could not be sent.
@@ -213,6 +144,8 @@ pub struct Metrics {
     pub beacon_keys: Gauge,
     /// The number of the key that beacons are signed with; 0 while none is known.
     pub signing_key: Gauge,
+    /// From the kernel's word of a change of links until it is dealt with.
+    pub link_change: LinkChange,
     /// Times that all links were read anew because events were lost.
     pub link_overruns: Counter,
     /// Status writes by outcome.
@@ -255,21 +188,6 @@ impl Metrics {
     }
 
     fn register_election(&self, registry: &mut Registry) {
-        let Beacons {
-            sent,
-            received,
-            rejected,
-        } = &self.beacons;
-        registry.register("beacons_sent", "Beacons sent", sent.clone());
-        let help = "Genuine beacons received";
-        registry.register("beacons_received", help, received.clone());
-        let help = "Beacons that were not taken in, by cause";
-        registry.register("beacons_rejected", help, rejected.clone());
-        let help = "Whether another speaker is heard on a link: 1 or 0";
-        registry.register("peer_up", help, self.peers.up.clone());
-        let help = "How late another speaker says that it is at times";
-        let lateness = self.peers.lateness.clone();
-        registry.register_with_unit("peer_lateness", help, Unit::Seconds, lateness);
         let help = "Claims of addresses by this node, by reason";
         registry.register("claims", help, self.moves.claims.clone());
         let help = "Addresses that this node gave up, by reason";
@@ -277,6 +195,9 @@ impl Metrics {
         let help = "From the last sign of life of an owner to this node's claim";
         let takeover = self.moves.takeover.clone();
         registry.register_with_unit("takeover", help, Unit::Seconds, takeover);
+        let help = "From the kernel's word that links have changed until it is dealt with";
+        let link_change = self.link_change.0.clone();
+        registry.register_with_unit("link_change", help, Unit::Seconds, link_change);
     }
 
     fn register_rest(&mut self, registry: &mut Registry) {
@@ -346,3 +267,6 @@ impl Metrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

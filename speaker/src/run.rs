@@ -24,10 +24,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bellwether_core::election::Snapshot;
 use bellwether_core::frame::beacon::Session;
 use bellwether_core::frame::beacon::keyring::Keyring;
 use bellwether_core::link::Links;
+use bellwether_core::moment::Moment;
 use bellwether_crds::announcement::Announcement;
 use bellwether_crds::l2advertisement::L2Advertisement;
 use bellwether_crds::speaker::Speaker;
@@ -47,9 +47,9 @@ use tokio_util::sync::CancellationToken;
 use crate::desk::{Checks, Desk, DeskError, Input};
 use crate::facts::{AdvertisementFacts, AnnouncementFacts, SpeakerFacts};
 use crate::keys::{self, BeaconKeys};
-use crate::l2::{self, Inbox};
+use crate::l2::{self, Inbox, Look};
 use crate::links::{self, KernelAnswers};
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::options::RunOptions;
 use crate::privileges::Privileges;
 use crate::reporter::Reporter;
@@ -114,6 +114,8 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let mut registry = Registry::with_prefix("bellwether_speaker");
     let watches = WatchMetrics::register(&mut registry);
     let metrics = Metrics::register(&mut registry);
+    let (looks_sender, looks) = watch::channel(None);
+    metrics::look::register(&mut registry, looks.clone());
     let reachable = health.readiness("api-server", "not reached yet");
     let checks = checks(&health);
     let heartbeat = health.liveness("l2", L2_ALIVE);
@@ -127,9 +129,8 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let L2 {
         inbox,
         thread: l2,
-        snapshots,
         process,
-    } = start_l2(&options, metrics.clone(), heartbeat, reporter)?;
+    } = start_l2(&options, metrics.clone(), heartbeat, reporter, looks_sender)?;
     // Links and objects go on being followed while the last statuses are written.
     let tasks = CancellationToken::new();
     let _end_tasks = tasks.clone().drop_guard();
@@ -137,15 +138,14 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let (answers_sender, answers) = watch::channel(KernelAnswers::default());
     let sources = status::Sources {
         inbox: inbox.clone(),
-        snapshots,
-        links: links.clone(),
+        looks,
         process,
     };
     serve_status(&options.socket, sources, shutdown.clone());
     let publish = {
         let inbox = inbox.clone();
-        move |links: Links| {
-            inbox.set_links(links.clone());
+        move |links: Links, at: Moment| {
+            inbox.set_links(links.clone(), at);
             links_sender.send_replace(Some(links));
         }
     };
@@ -217,7 +217,6 @@ fn checks(health: &Health) -> Checks {
 struct L2 {
     inbox: Inbox,
     thread: JoinHandle<std::io::Result<()>>,
-    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     process: status::Process,
 }
 
@@ -226,9 +225,9 @@ fn start_l2(
     metrics: Metrics,
     heartbeat: Heartbeat,
     reports: mpsc::Sender<l2::Report>,
+    looks: watch::Sender<Option<Arc<Look>>>,
 ) -> Result<L2, RunError> {
     let session = getrandom::u64().map_err(RunError::Random)?;
-    let (sender, snapshots) = watch::channel(None);
     let privileges = Privileges::take(options.real_time);
     let profile = privileges.profile(options.profile.profile(), options.real_time);
     let (inbox, thread) = l2::spawn(l2::Config {
@@ -238,7 +237,7 @@ fn start_l2(
         real_time: privileges.real_time,
         rebalance: options.rebalance,
         port: Some(options.beacon_port),
-        snapshots: sender,
+        looks,
         announcer: options.announcer(),
         metrics,
         heartbeat,
@@ -248,7 +247,6 @@ fn start_l2(
     Ok(L2 {
         inbox,
         thread,
-        snapshots,
         process: status::Process {
             version: VERSION.to_owned(),
             profile,

@@ -9,23 +9,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::election::{ContestSnapshot, PeerSnapshot, Snapshot};
-use bellwether_core::link::{LinkIndex, Links};
+use bellwether_core::election::Snapshot;
+use bellwether_core::link::LinkIndex;
 use bellwether_core::mac::MacAddr;
 use bellwether_core::membership::Channel;
 use bellwether_core::membership::timing::Profile;
 use bellwether_core::name::LinkName;
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::l2::Inbox;
+use crate::l2::{Beacons, Inbox, Look};
 use crate::options::{Format, StatusOptions};
 use crate::privileges::Privileges;
+
+mod table;
+
+use table::render;
 
 /// How long the L2 thread may take to say what it is at.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -66,8 +68,12 @@ pub enum StatusError {
 pub struct Status {
     /// How it runs.
     pub process: Process,
+    /// The number of the key that it signs beacons with. Without one it announces nothing.
+    pub signing_key: Option<u16>,
     /// The links that can carry announcements.
     pub links: Vec<LinkStatus>,
+    /// The beacons of each channel.
+    pub beacons: Vec<BeaconStatus>,
     /// What it knows of others, and who has which address.
     #[serde(flatten)]
     pub snapshot: Snapshot,
@@ -100,15 +106,24 @@ pub struct LinkStatus {
     pub carrier: bool,
 }
 
+/// The beacons of a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BeaconStatus {
+    /// The channel.
+    pub channel: Channel,
+    /// How many there were.
+    #[serde(flatten)]
+    pub counted: Beacons,
+}
+
 /// Where a status comes from.
 #[derive(Clone, Debug)]
 pub struct Sources {
     /// Who is asked to look.
     pub inbox: Inbox,
     /// What the L2 thread is at.
-    pub snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
-    /// The links, when they are known.
-    pub links: watch::Receiver<Option<Links>>,
+    pub looks: watch::Receiver<Option<Arc<Look>>>,
     /// How the process runs.
     pub process: Process,
 }
@@ -116,23 +131,34 @@ pub struct Sources {
 impl Sources {
     /// What there is to say now.
     async fn status(mut self) -> Option<Status> {
-        self.snapshots.mark_unchanged();
+        self.looks.mark_unchanged();
         self.inbox.look();
         // The one of the last second will do if the thread is busy.
-        let _late = tokio::time::timeout(PATIENCE, self.snapshots.changed()).await;
-        let snapshot = self.snapshots.borrow().clone()?;
-        let links = self.links.borrow().clone().unwrap_or_default();
-        let links = links.iter().map(|(index, link)| LinkStatus {
+        let _late = tokio::time::timeout(PATIENCE, self.looks.changed()).await;
+        let look = self.looks.borrow().clone()?;
+        Some(Status::of(self.process, &look))
+    }
+}
+
+impl Status {
+    fn of(process: Process, look: &Look) -> Self {
+        let links = look.links.iter().map(|(index, link)| LinkStatus {
             index,
             name: link.name.clone(),
             mac: link.mac,
             carrier: link.carrier,
         });
-        Some(Status {
-            process: self.process,
+        let beacons = look.traffic.iter().map(|(channel, counted)| BeaconStatus {
+            channel,
+            counted: *counted,
+        });
+        Self {
+            process,
+            signing_key: look.signing_key,
             links: links.collect(),
-            snapshot: Snapshot::clone(&snapshot),
-        })
+            beacons: beacons.collect(),
+            snapshot: look.election.clone(),
+        }
     }
 }
 
@@ -215,199 +241,9 @@ async fn ask(socket: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// What is read at a glance: three tables.
-fn render(status: &Status) -> String {
-    let Status {
-        process,
-        snapshot,
-        links: found,
-    } = status;
-    let leaving = if snapshot.leaving {
-        ", gives its addresses away"
-    } else {
-        ""
-    };
-    let mut text = format!(
-        "Speaker of {}, version {}, session {:016x}{leaving}\n\
-         A beacon each {} ms; real-time priority: {}; memory locked: {}\n\n",
-        snapshot.node,
-        process.version,
-        snapshot.session.0,
-        process.profile.interval.as_millis(),
-        yes(process.privileges.real_time),
-        yes(process.privileges.memory_locked),
-    );
-    let name = |channel| name(channel, found);
-    let mut links = table(&["LINK", "MAC", "STATE"]);
-    for channel in &snapshot.channels {
-        let link = found
-            .iter()
-            .find(|link| channel.channel == Channel::Link(link.index));
-        let state = match (channel.deaf, channel.answering) {
-            _ if link.is_some_and(|link| !link.carrier) => "no carrier",
-            (true, _) => "hears nobody",
-            (false, true) => "answering",
-            (false, false) => "not answering: listens first",
-        };
-        let mac = link.map_or(String::new(), |link| link.mac.to_string());
-        links.add_row([name(channel.channel), mac, state.to_owned()]);
-    }
-    let mut peers = table(&[
-        "PEER",
-        "LINK",
-        "STATE",
-        "SILENT FOR",
-        "DOWN AFTER",
-        "CLAIMS",
-    ]);
-    for peer in &snapshot.peers {
-        for path in &peer.paths {
-            peers.add_row([
-                peer.node.to_string(),
-                name(path.channel),
-                state(peer, path.up, path.degraded).to_owned(),
-                milliseconds(path.silence),
-                milliseconds(path.limit),
-                peer.claims.to_string(),
-            ]);
-        }
-    }
-    let mut addresses = table(&["ADDRESS", "OWNER", "TERM", "REASON", "FOR", "NOTE"]);
-    for contest in &snapshot.addresses {
-        addresses.add_row(address_row(contest));
-    }
-    for table in [links, peers, addresses] {
-        text.push_str(&table.trim_fmt());
-        text.push_str("\n\n");
-    }
-    text.truncate(text.len() - 1);
-    text
-}
-
-fn address_row(contest: &ContestSnapshot) -> [String; 6] {
-    let own = contest.own.as_ref();
-    let note = match (&contest.offered_to, contest.conflict) {
-        (Some(node), _) => format!("offered to {node}"),
-        (None, Some(mac)) => format!("also used by {mac}"),
-        (None, None) => String::new(),
-    };
-    [
-        contest.address.to_string(),
-        contest
-            .owner
-            .as_ref()
-            .map_or("nobody".to_owned(), ToString::to_string),
-        contest.term.0.to_string(),
-        own.map_or(String::new(), |own| own.reason.to_string()),
-        contest.held.map_or(String::new(), |held| {
-            let seconds = Duration::from_secs(held.as_secs());
-            format!("{seconds:?}")
-        }),
-        note,
-    ]
-}
-
-fn state(peer: &PeerSnapshot, up: bool, degraded: bool) -> &'static str {
-    match (up, degraded, peer.proven) {
-        (false, ..) => "down",
-        (true, true, _) => "beacons lost",
-        (true, false, false) => "does not hear us",
-        (true, false, true) if !peer.synced => "up, claims unknown",
-        (true, false, true) => "up",
-    }
-}
-
-/// What people call a channel.
-fn name(channel: Channel, links: &[LinkStatus]) -> String {
-    let Channel::Link(index) = channel else {
-        return "unicast".to_owned();
-    };
-    let link = links.iter().find(|link| link.index == index);
-    link.map_or_else(|| format!("link {index}"), |link| link.name.to_string())
-}
-
-fn yes(is_so: bool) -> &'static str {
-    if is_so { "yes" } else { "no" }
-}
-
-fn milliseconds(duration: Duration) -> String {
-    format!("{} ms", duration.as_millis())
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(header.to_vec());
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
-}
-
 #[cfg(test)]
 mod tests {
-    use bellwether_core::election::{Config, Election, Input};
-    use bellwether_core::frame::beacon::Session;
-    use bellwether_core::moment::Moment;
-
     use super::*;
-
-    fn status() -> Status {
-        let config = Config {
-            node: "node-a".into(),
-            session: Session(0xabc),
-            profile: Profile::DEFAULT,
-            rebalance: false,
-        };
-        let mut election = Election::new(config, Moment::ORIGIN);
-        let address = "192.0.2.10".parse().expect("an address");
-        let input = Input::Assign {
-            address,
-            assignment: bellwether_core::election::Assignment::default(),
-        };
-        election.handle(input, Moment::ORIGIN).expect("no beacon");
-        Status {
-            process: Process {
-                version: "0.1.0".to_owned(),
-                profile: Profile::DEFAULT,
-                privileges: Privileges::default(),
-            },
-            links: vec![LinkStatus {
-                index: LinkIndex(2),
-                name: "eth0".into(),
-                mac: MacAddr([2, 0, 0, 0, 0, 1]),
-                carrier: true,
-            }],
-            snapshot: election.snapshot(),
-        }
-    }
-
-    #[test]
-    fn it_fits_a_hundred_columns_and_names_the_node() {
-        let text = render(&status());
-        assert!(
-            text.starts_with("Speaker of node-a, version 0.1.0, session 0000000000000abc\n"),
-            "{text}"
-        );
-        let second = "A beacon each 50 ms; real-time priority: no; memory locked: no";
-        assert!(text.contains(second), "{text}");
-        assert!(text.contains("192.0.2.10  nobody"), "{text}");
-        assert!(text.lines().all(|line| line.len() <= 100), "{text}");
-    }
-
-    #[test]
-    fn a_status_is_the_same_after_its_way_through_json() {
-        let text = serde_json::to_string(&status()).expect("JSON");
-        assert!(text.contains(r#""realTime":false"#), "{text}");
-        let read: Status = serde_json::from_str(&text).expect("a status");
-        assert_eq!(read, status());
-    }
-
-    #[test]
-    fn links_go_by_their_names() {
-        let links = status().links;
-        assert_eq!(name(Channel::Link(LinkIndex(2)), &links), "eth0");
-        assert_eq!(name(Channel::Link(LinkIndex(3)), &links), "link 3");
-    }
 
     #[tokio::test]
     async fn nobody_at_the_socket_is_an_error_that_says_what_to_check() {

@@ -77,6 +77,15 @@ pub struct PathSnapshot {
     pub limit: Duration,
     /// How late it says it is at times.
     pub lateness: Duration,
+    /// By how much one of its beacons came later than its interval allows, at worst in the last half
+    /// a minute to a minute.
+    pub delay: Duration,
+    /// How many of its beacons were taken in since its start was first heard here.
+    pub received: u64,
+    /// How many should have come between two that did: lost, or never sent.
+    pub missed: u64,
+    /// How many were recordings, or came when a later one had.
+    pub replayed: u64,
 }
 
 /// An address.
@@ -149,6 +158,10 @@ impl Election {
                         silence: now.since(path.last),
                         limit: path.limit,
                         lateness: path.lateness,
+                        delay: path.tally.delay(now),
+                        received: path.tally.received,
+                        missed: path.tally.missed,
+                        replayed: path.tally.replayed,
                     })
                     .collect(),
             })

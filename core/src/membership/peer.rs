@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::book::{Book, Changes};
+use super::tally::Tally;
 use super::timing::{SUSPECT, tenths};
 use super::{Channel, Ignored};
 use crate::frame::beacon::{Beacon, Flags, Heard, Session};
@@ -53,6 +54,9 @@ pub(crate) struct Path {
     pub(crate) down: bool,
     /// When it was asked for last, being silent.
     pub(crate) asked: Option<Moment>,
+    pub(crate) tally: Tally,
+    /// The longest time until its next beacon, as its last one said.
+    interval: Duration,
     sequence: u64,
     reports: Vec<Report>,
 }
@@ -133,6 +137,13 @@ impl Peer {
         }
         let was_silent = path.sequence == 0 || path.down || at.since(path.last) >= path.limit;
         let flags = path.flags;
+        if path.sequence == 0 {
+            path.tally.begin();
+        } else {
+            let (gap, step) = (at.since(path.last_beacon), beacon.sequence - path.sequence);
+            path.tally.note(at, gap, path.interval, step);
+        }
+        path.interval = beacon.pulse.interval;
         path.sequence = beacon.sequence;
         path.last = path.last.max(at);
         path.last_beacon = path.last_beacon.max(at);
@@ -174,6 +185,8 @@ impl Path {
             deaf_since: None,
             down: false,
             asked: None,
+            tally: Tally::new(at),
+            interval: Duration::ZERO,
             sequence: 0,
             reports: Vec::new(),
         }

@@ -90,12 +90,12 @@ impl L2 {
         let beacon = match opened {
             Ok(beacon) => beacon,
             Err(cause) => {
-                self.metrics.beacons.reject(&cause);
+                self.traffic.on(channel).rejected.reject(&cause);
                 tracing::debug!(?channel, %cause, "a beacon is rejected");
                 return;
             }
         };
-        self.metrics.beacons.received.inc();
+        self.traffic.on(channel).received += 1;
         let input = election::Input::Beacon {
             channel,
             beacon,
@@ -119,7 +119,7 @@ impl L2 {
             }
         };
         if sent {
-            self.metrics.beacons.sent.inc();
+            self.traffic.on(channel).sent += 1;
             self.election_input(election::Input::Sent { channel }, now);
         }
     }
@@ -164,8 +164,14 @@ impl L2 {
     fn election_input(&mut self, input: election::Input, now: Moment) {
         let election: &mut Election = &mut self.election;
         self.recorder.input(&input, election, now);
-        if let Err(cause) = election.handle(input, now) {
-            self.metrics.beacons.ignore(cause);
+        let channel = match input {
+            election::Input::Beacon { channel, .. } => Some(channel),
+            _ => None,
+        };
+        if let Err(cause) = election.handle(input, now)
+            && let Some(channel) = channel
+        {
+            self.traffic.on(channel).rejected.ignore(cause);
             tracing::trace!(%cause, "a beacon is not taken in");
         }
     }

@@ -73,6 +73,10 @@ mod tests {
             silence: Duration::ZERO,
             limit: Duration::from_millis(250),
             lateness: Duration::ZERO,
+            delay: Duration::ZERO,
+            received: 0,
+            missed: 0,
+            replayed: 0,
         }
     }
 

@@ -14,7 +14,7 @@ use bellwether_core::membership::timing::Profile;
 use bellwether_core::placement::{Candidate, Interfaces};
 use bellwether_daemon::health::Health;
 use bellwether_speaker::assignments::Assignments;
-use bellwether_speaker::l2::{self, Inbox, Report};
+use bellwether_speaker::l2::{self, Inbox, Look, Report};
 use bellwether_speaker::links::{self, KernelAnswers};
 use bellwether_speaker::metrics::Metrics;
 use regex::RegexSet;
@@ -40,6 +40,8 @@ pub struct Speaker {
     pub answers: watch::Receiver<KernelAnswers>,
     /// What it counts.
     pub metrics: Metrics,
+    /// What it is at.
+    pub looks: watch::Receiver<Option<Arc<Look>>>,
 }
 
 impl Speaker {
@@ -47,6 +49,7 @@ impl Speaker {
     pub fn on(host: &Namespace) -> Self {
         let (sender, reports) = mpsc::channel(1024);
         let metrics = Metrics::default();
+        let (looks_sender, looks) = watch::channel(None);
         let config = l2::Config {
             node: NODE.into(),
             session: Session(1),
@@ -54,7 +57,7 @@ impl Speaker {
             real_time: false,
             rebalance: false,
             port: None,
-            snapshots: watch::channel(None).0,
+            looks: looks_sender,
             announcer: announcer::Config::default(),
             metrics: metrics.clone(),
             heartbeat: Health::default().liveness("l2", Duration::from_secs(5)),
@@ -75,9 +78,9 @@ impl Speaker {
                         .build()
                         .expect("a runtime");
                     let none = RegexSet::empty();
-                    let publish = |links| {
+                    let publish = |links, at| {
                         let _open = gate.lock().expect("no panic");
-                        inbox.set_links(links);
+                        inbox.set_links(links, at);
                     };
                     runtime.block_on(links::follow(
                         none,
@@ -99,6 +102,7 @@ impl Speaker {
             reports,
             answers,
             metrics,
+            looks,
         }
     }
 

@@ -1,0 +1,201 @@
+//! What the L2 thread is at, for people: metrics, conditions and `bellwether-speaker status`.
+
+use std::sync::Arc;
+
+use bellwether_core::election::Snapshot;
+use bellwether_core::frame::beacon::keyring::Rejected;
+use bellwether_core::link::Links;
+use bellwether_core::membership::{Channel, Ignored};
+use serde::{Deserialize, Serialize};
+
+use crate::contacts::Contacts;
+
+/// What the thread is at.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// What the election is at. Peers that are silent are left out if no Speaker object stands for
+    /// them any more.
+    pub election: Snapshot,
+    /// The links that the thread works with.
+    pub links: Arc<Links>,
+    /// What was counted on each channel.
+    pub traffic: Traffic,
+    /// The number of the key that beacons are signed with. Without one nothing is announced.
+    pub signing_key: Option<u16>,
+}
+
+/// Leaves out peers that are gone for good: they are silent, and the API knows them no more. They are
+/// not forgotten by the election, which has to tell recordings of them.
+pub(super) fn forget_gone(snapshot: &mut Snapshot, contacts: &Contacts) {
+    snapshot
+        .peers
+        .retain(|peer| contacts.contains_key(&peer.node) || peer.paths.iter().any(|path| path.up));
+}
+
+/// The beacons of each channel. There are few, so they are searched one by one.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic(Vec<(Channel, Beacons)>);
+
+impl Traffic {
+    /// What was counted, channel by channel.
+    pub fn iter(&self) -> impl Iterator<Item = (Channel, &Beacons)> {
+        self.0.iter().map(|(channel, beacons)| (*channel, beacons))
+    }
+
+    /// Where to count what comes and goes on `channel`.
+    pub(crate) fn on(&mut self, channel: Channel) -> &mut Beacons {
+        let known = self.0.iter().position(|(known, _)| *known == channel);
+        let at = known.unwrap_or_else(|| {
+            self.0.push((channel, Beacons::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+
+    /// Forgets links that are gone, and begins with those that are new.
+    pub(super) fn follow(&mut self, links: &Links) {
+        self.0.retain(|(channel, _)| match channel {
+            Channel::Link(index) => links.get(*index).is_some(),
+            Channel::Unicast => true,
+        });
+        for (index, _) in links.iter() {
+            self.on(Channel::Link(index));
+        }
+        self.on(Channel::Unicast);
+    }
+}
+
+/// The beacons of one channel since the speaker began to listen on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Beacons {
+    /// Sent.
+    pub sent: u64,
+    /// Received, and genuine, whether or not they were taken in.
+    pub received: u64,
+    /// Not taken in.
+    pub rejected: Rejections,
+}
+
+/// Beacons that were not taken in, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rejections {
+    /// No beacons, or cut off.
+    pub malformed: u64,
+    /// Longer than any beacon.
+    pub oversized: u64,
+    /// Signed with a key that this speaker does not have.
+    pub unknown_key: u64,
+    /// Not as they were signed, or another cluster's.
+    pub forged: u64,
+    /// This node's own, or of another speaker under its name.
+    pub own: u64,
+    /// Recordings, and those that others have overtaken.
+    pub replayed: u64,
+    /// Of more speakers than a network can have.
+    pub too_many_speakers: u64,
+}
+
+impl Rejections {
+    /// A frame is no genuine beacon.
+    pub(super) fn reject(&mut self, why: &Rejected) {
+        let count = match why {
+            Rejected::Malformed(_) => &mut self.malformed,
+            Rejected::Oversized(_) => &mut self.oversized,
+            Rejected::UnknownKey(_) => &mut self.unknown_key,
+            Rejected::Forged => &mut self.forged,
+        };
+        *count += 1;
+    }
+
+    /// A genuine beacon is not taken in.
+    pub(super) fn ignore(&mut self, why: Ignored) {
+        let count = match why {
+            Ignored::Own => &mut self.own,
+            Ignored::Replayed => &mut self.replayed,
+            Ignored::TooMany => &mut self.too_many_speakers,
+        };
+        *count += 1;
+    }
+
+    /// The counts by the names of their causes, as metrics and tables call them.
+    #[must_use]
+    pub const fn by_cause(&self) -> [(&'static str, u64); 7] {
+        [
+            ("malformed", self.malformed),
+            ("oversized", self.oversized),
+            ("unknown_key", self.unknown_key),
+            ("forged", self.forged),
+            ("own", self.own),
+            ("replayed", self.replayed),
+            ("too_many_speakers", self.too_many_speakers),
+        ]
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.by_cause().iter().map(|(_, count)| count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bellwether_core::election::{PathSnapshot, PeerSnapshot};
+    use bellwether_core::frame::beacon::Session;
+    use bellwether_core::link::LinkIndex;
+
+    use super::*;
+    use crate::contacts::Contact;
+
+    fn peer(node: &str, up: bool) -> PeerSnapshot {
+        PeerSnapshot {
+            node: node.into(),
+            session: Session(2),
+            proven: true,
+            synced: true,
+            claims: 0,
+            paths: vec![PathSnapshot {
+                channel: Channel::Unicast,
+                mac: None,
+                up,
+                degraded: false,
+                silence: Duration::ZERO,
+                limit: Duration::from_millis(250),
+                lateness: Duration::ZERO,
+                delay: Duration::ZERO,
+                received: 1,
+                missed: 0,
+                replayed: 0,
+            }],
+        }
+    }
+
+    #[test]
+    fn a_silent_peer_is_told_of_while_a_speaker_object_stands_for_it() {
+        let mut snapshot = Snapshot {
+            node: "a".into(),
+            session: Session(1),
+            leaving: false,
+            channels: Vec::new(),
+            peers: vec![peer("down", false), peer("gone", false), peer("new", true)],
+            addresses: Vec::new(),
+        };
+        let contacts = Contacts::from([("down".into(), Contact::default())]);
+        forget_gone(&mut snapshot, &contacts);
+        let left: Vec<_> = snapshot.peers.iter().map(|peer| &peer.node).collect();
+        assert_eq!(left, [&"down".into(), &"new".into()]);
+    }
+
+    #[test]
+    fn a_link_that_is_gone_is_counted_no_more_and_datagrams_always_are() {
+        let mut traffic = Traffic::default();
+        traffic.on(Channel::Link(LinkIndex(7))).sent = 3;
+        traffic.follow(&Links::default());
+        let channels: Vec<_> = traffic.iter().map(|(channel, _)| channel).collect();
+        assert_eq!(channels, [Channel::Unicast]);
+    }
+}
