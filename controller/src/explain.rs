@@ -4,17 +4,14 @@ use std::fmt::Write;
 
 use bellwether_core::name::ServiceName;
 use bellwether_daemon::call::{CallError, TIMEOUT, with_timeout};
-use bellwether_daemon::client::{ClientError, ClientOptions, connect};
+use bellwether_daemon::client::{ClientError, ClientOptions, connect_at_once};
 use clap::{Args, Subcommand, ValueEnum};
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
-use tokio_util::sync::CancellationToken;
 
-use crate::facts::ServiceFacts;
-use crate::live;
+use crate::live::{self, Unreadable};
 use crate::options::ClassOptions;
+use crate::page::{indent, paragraph, table};
 use crate::state::Settings;
 use crate::state::explain::{Explained, ExplainedAddress};
 
@@ -30,8 +27,14 @@ pub struct ExplainOptions {
 #[derive(Debug, Subcommand)]
 pub enum What {
     /// Why a Service has the address that it has, or none, and why that node announces it
-    #[command(after_help = "Reads the cluster, and changes nothing.\n\nExample:\n  \
-                            bellwether-controller explain service default/web")]
+    #[command(after_help = "\
+Reads the cluster, and changes nothing.
+
+Exit codes: 0 there is an answer, also if it is that the Service has no address; 1 there is none,
+because there is no such Service, or it is none of the controller's, or the cluster cannot be read.
+
+Example:
+  bellwether-controller explain service default/web")]
     Service(ExplainServiceOptions),
 }
 
@@ -70,6 +73,15 @@ pub enum ExplainError {
     /// There is no way to the API server.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// There is no such Service.
+    #[error(
+        "Service {service} does not exist; kubectl get services --namespace {} lists those that do",
+        .service.namespace
+    )]
+    Missing {
+        /// Which.
+        service: ServiceName,
+    },
     /// The Service cannot be read.
     #[error("Service {service} cannot be read: {error}")]
     Service {
@@ -79,10 +91,8 @@ pub enum ExplainError {
         error: CallError,
     },
     /// Something else cannot be read.
-    #[error(
-        "the cluster cannot be read: {0}; this command needs the permissions of the controller"
-    )]
-    Cluster(CallError),
+    #[error(transparent)]
+    Cluster(#[from] Unreadable),
     /// The Service is not one that gets an address.
     #[error("Service {service} gets no address here: {why}")]
     NotOurs {
@@ -114,21 +124,25 @@ fn parse_service(text: &str) -> Result<ServiceName, String> {
 /// If the cluster cannot be read, or the Service is none that gets an address.
 pub async fn run(options: ExplainOptions) -> Result<(), ExplainError> {
     let What::Service(options) = options.what;
-    let client = connect(&options.client, &CancellationToken::new()).await?;
+    let client = connect_at_once(&options.client).await?;
     let name = &options.service;
     let api: Api<Service> = Api::namespaced(client.clone(), &name.namespace);
     let service = with_timeout(TIMEOUT, api.get(&name.name)).await;
-    let facts = ServiceFacts::from(service.map_err(|error| ExplainError::Service {
-        service: name.clone(),
-        error,
-    })?);
+    let service = service.map_err(|error| match error {
+        CallError::NotFound(_) => ExplainError::Missing {
+            service: name.clone(),
+        },
+        error => ExplainError::Service {
+            service: name.clone(),
+            error,
+        },
+    })?;
     let settings = options.class.settings();
-    if let Some(why) = not_ours(&facts, &settings) {
+    if let Some(why) = not_ours(&service, &settings) {
         let service = name.clone();
         return Err(ExplainError::NotOurs { service, why });
     }
-    let state = live::state(&client, settings).await;
-    let state = state.map_err(ExplainError::Cluster)?;
+    let state = live::state(&client, settings).await?;
     let Some(explained) = state.explain(name) else {
         let why = "it was deleted a moment ago".to_owned();
         let service = name.clone();
@@ -142,29 +156,41 @@ pub async fn run(options: ExplainOptions) -> Result<(), ExplainError> {
 }
 
 /// Why a Service is none that gets an address here.
-fn not_ours(facts: &ServiceFacts, settings: &Settings) -> Option<String> {
-    if !facts.is_load_balancer {
-        return Some("it is not of type LoadBalancer, or is being deleted".to_owned());
+fn not_ours(service: &Service, settings: &Settings) -> Option<String> {
+    if service.metadata.deletion_timestamp.is_some() {
+        return Some("it is being deleted".to_owned());
     }
-    let named = |class: Option<&str>| {
-        class.map_or_else(
-            || "no class".to_owned(),
-            |class| format!("the class {class}"),
-        )
-    };
-    (!settings.serves(facts.class.as_deref())).then(|| {
-        format!(
-            "it has {} (spec.loadBalancerClass), and the controller serves {}; see \
-             --load-balancer-class",
-            named(facts.class.as_deref()),
-            named(settings.class.as_deref())
-        )
+    let spec = service.spec.as_ref();
+    let kind = spec.and_then(|spec| spec.type_.as_deref());
+    if kind != Some("LoadBalancer") {
+        let kind = kind.unwrap_or("ClusterIP");
+        return Some(format!(
+            "it is of type {kind}: set spec.type to LoadBalancer"
+        ));
+    }
+    let class = spec.and_then(|spec| spec.load_balancer_class.as_deref());
+    if settings.serves(class) {
+        return None;
+    }
+    Some(match (class, &settings.class) {
+        (Some(class), None) => format!(
+            "its spec.loadBalancerClass is {class}, which another load balancer serves; if the \
+             controller does, say --load-balancer-class {class} here too"
+        ),
+        (Some(class), Some(ours)) => format!(
+            "its spec.loadBalancerClass is {class}, and --load-balancer-class says {ours}: one of \
+             them has to be the other"
+        ),
+        (None, _) => "it has no spec.loadBalancerClass, and --load-balancer-class is given: say \
+                      --default-class too if the controller serves Services without a class"
+            .to_owned(),
     })
 }
 
 /// The answer, then how it came about.
 fn render(explained: &Explained) -> String {
-    let mut text = format!("{}\n", explained.answer);
+    let mut text = String::new();
+    paragraph(&mut text, 0, &explained.answer);
     if !explained.pools.is_empty() {
         text.push_str("\nPools, in the order in which they are looked at:\n");
         let mut pools = table();
@@ -174,7 +200,8 @@ fn render(explained: &Explained) -> String {
         indent(&mut text, &pools);
     }
     for address in &explained.addresses {
-        let _never_fails = writeln!(text, "\n{}", announcer(address));
+        text.push('\n');
+        announcer(&mut text, address);
         let mut candidates = table();
         for candidate in &address.candidates {
             let node = &candidate.node;
@@ -186,48 +213,48 @@ fn render(explained: &Explained) -> String {
             ]);
         }
         indent(&mut text, &candidates);
+        if !address.passed_over.is_empty() {
+            text.push_str("Passed over:\n");
+            let mut others = table();
+            for other in &address.passed_over {
+                others.add_row([other.node.as_str(), &other.why]);
+            }
+            indent(&mut text, &others);
+        }
     }
     text
 }
 
-fn announcer(address: &ExplainedAddress) -> String {
-    let mut text = address.address.to_string();
-    if let (Some(node), Some(reason)) = (&address.node, &address.reason) {
-        let _never_fails = write!(text, ": {node} announces it");
+/// Who announces an address, or why nobody does, and the heading of its candidates.
+fn announcer(text: &mut String, address: &ExplainedAddress) {
+    let mut line = address.address.to_string();
+    if let Some(obstacle) = &address.obstacle {
+        let _never_fails = write!(line, ": {obstacle}");
+    } else if let Some(node) = &address.node {
+        let _never_fails = write!(line, ": {node} announces it");
         if let Some(since) = &address.since {
-            let _never_fails = write!(text, " since {since}");
+            let _never_fails = write!(line, " since {since}");
         }
-        let _never_fails = write!(text, "\n({reason}");
-        if let Some(term) = address.term {
-            let _never_fails = write!(text, ", term {term}");
+        if let Some(reason) = &address.reason {
+            let _never_fails = write!(line, " ({reason}");
+            if let Some(term) = address.term {
+                let _never_fails = write!(line, ", term {term}");
+            }
+            if let Some(previous) = &address.previous {
+                let _never_fails = write!(line, ", after {previous}");
+            }
+            line.push(')');
         }
-        if let Some(previous) = &address.previous {
-            let _never_fails = write!(text, ", after {previous}");
-        }
-        text.push(')');
-    } else if let Some(obstacle) = &address.obstacle {
-        let _never_fails = write!(text, ": {obstacle}");
     }
+    paragraph(text, 0, &format!("{line}."));
     if !address.advertisements.is_empty() {
         let names = address.advertisements.join(", ");
-        let _never_fails = write!(text, ".\nL2Advertisement {names}; candidates, best first:");
-    }
-    text
-}
-
-/// A table without lines that fits the width.
-pub(crate) fn table() -> Table {
-    let mut table = Table::new();
-    table.load_preset(NOTHING);
-    table.set_width(98);
-    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-    table
-}
-
-/// Adds a table to `text`, a little to the right.
-pub(crate) fn indent(text: &mut String, table: &Table) {
-    for line in table.trim_fmt().lines() {
-        let _never_fails = writeln!(text, " {}", line.trim_end());
+        let candidates = if address.candidates.is_empty() {
+            "no candidate."
+        } else {
+            "candidates, best first:"
+        };
+        paragraph(text, 0, &format!("L2Advertisement {names}; {candidates}"));
     }
 }
 

@@ -16,6 +16,7 @@
 //! - [`beacon_keys`]: the Secret with the keys that speakers sign with; the leader creates it.
 //! - [`explain`], [`plan`]: commands that ask and change nothing, with the [`live`] cluster in the same
 //!   state.
+//! - `page`: what they print for people.
 //! - [`leadership`]: the Lease, so that one replica at a time does all this.
 //! - [`run`]: every watch and task by name.
 
@@ -29,6 +30,7 @@ pub mod leadership;
 pub mod live;
 pub mod metrics;
 pub mod options;
+pub(crate) mod page;
 pub mod plan;
 pub mod reason;
 pub mod run;

@@ -18,12 +18,36 @@ use crate::state::{Input, Settings, State};
 /// How long one list may take: there may be ten thousand objects.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
+/// A kind that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind} cannot be read: {error}{fix}")]
+pub struct Unreadable {
+    kind: String,
+    error: CallError,
+    fix: &'static str,
+}
+
+impl Unreadable {
+    fn of<K: Resource<DynamicType = ()>>(error: CallError) -> Self {
+        let fix = match error {
+            CallError::NotFound(_) => "; install Bellwether first (docs/install.md)",
+            CallError::Forbidden(_) => "; this command needs the permissions of the controller",
+            _ => "",
+        };
+        Self {
+            kind: K::plural(&()).into_owned(),
+            error,
+            fix,
+        }
+    }
+}
+
 /// Lists everything that decisions depend on, and decides as a controller would that starts now.
 ///
 /// # Errors
 ///
 /// If a list cannot be read: what is not known cannot be decided on.
-pub async fn state(client: &Client, settings: Settings) -> Result<State, CallError> {
+pub async fn state(client: &Client, settings: Settings) -> Result<State, Unreadable> {
     let now = Moment::ORIGIN;
     let mut state = State::new(settings, 0).at(now, Timestamp::now());
     let inputs = [
@@ -42,13 +66,14 @@ pub async fn state(client: &Client, settings: Settings) -> Result<State, CallErr
     Ok(state)
 }
 
-async fn list<K, T>(client: &Client) -> Result<Event<T>, CallError>
+async fn list<K, T>(client: &Client) -> Result<Event<T>, Unreadable>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     T: Facts<Object = K> + From<K>,
 {
     let api: Api<DeserializeGuard<K>> = Api::all(client.clone());
-    let listed = with_timeout(TIMEOUT, api.list(&ListParams::default())).await?;
+    let listed = with_timeout(TIMEOUT, api.list(&ListParams::default())).await;
+    let listed = listed.map_err(Unreadable::of::<K>)?;
     let mut objects = Vec::new();
     let mut undecodable = Vec::new();
     for object in listed.items {

@@ -10,7 +10,20 @@ use clap::Parser;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Not 2, as the parser would end: that means of a plan that something would change.
+        Err(error) => {
+            let is_wrong = error.use_stderr();
+            let _nobody_may_listen = error.print();
+            return if is_wrong {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    match cli.command {
         Command::Run(options) => bellwether_daemon::exit::code(run(options).await),
         Command::Explain(options) => bellwether_daemon::exit::code(explain::run(options).await),
         Command::Plan(options) => match plan::run(options).await {

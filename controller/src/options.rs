@@ -99,8 +99,7 @@ pub struct RunOptions {
 /// Which Services are served.
 #[derive(Clone, Debug, Args)]
 pub struct ClassOptions {
-    /// The class of the Services that the controller serves (spec.loadBalancerClass); without it,
-    /// those that have none
+    /// The spec.loadBalancerClass of the Services that are served; without it, those without one
     #[arg(long, env = "BELLWETHER_LOAD_BALANCER_CLASS", value_name = "CLASS")]
     pub load_balancer_class: Option<String>,
 
@@ -121,6 +120,28 @@ impl ClassOptions {
             class: self.load_balancer_class,
             is_default_class: self.default_class,
             ..Settings::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_help_of_what_people_ask_fits_a_hundred_columns_and_names_the_exit_codes() {
+        let mut cli = Cli::command();
+        cli.build();
+        for words in [&["plan"][..], &["explain", "service"]] {
+            let command = words.iter().fold(&mut cli, |command, word| {
+                command.find_subcommand_mut(word).expect("a subcommand")
+            });
+            let help = command.render_long_help().to_string();
+            let fits = |line: &str| line.chars().count() <= 100;
+            assert!(help.lines().all(fits), "{help}");
+            assert!(help.contains("Exit codes: 0 "), "{help}");
         }
     }
 }

@@ -1,31 +1,39 @@
 //! `bellwether-controller plan`: what would change if these pools and advertisements were applied.
 
 use std::fmt::{Debug, Write};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwether_core::moment::Moment;
-use bellwether_core::name::{NodeName, ServiceName};
+use bellwether_core::name::ServiceName;
 use bellwether_crds::{IPAddressPool, L2Advertisement};
 use bellwether_daemon::call::{CallError, TIMEOUT, with_timeout};
-use bellwether_daemon::client::{ClientError, ClientOptions, connect};
+use bellwether_daemon::client::{ClientError, ClientOptions, connect_at_once};
 use bellwether_daemon::watch::Event;
 use clap::Args;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject, PostParams};
+use kube::core::Request;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
-use crate::explain::{Format, indent, table};
+use self::files::{FileError, Wish, read_all};
+use crate::explain::Format;
 use crate::facts::{AdvertisementFacts, PoolFacts, Version};
-use crate::live;
+use crate::live::{self, Unreadable};
 use crate::options::ClassOptions;
+use crate::page::{indent, paragraph, table};
 use crate::state::Input;
 use crate::state::plan::{Findings, Holding, Holdings};
+
+mod files;
+
+/// How often a dry run is tried again because its object was changed meanwhile: the controller writes
+/// the status of pools once a second at most.
+const TRIES: usize = 5;
 
 /// What is to be tried.
 #[derive(Debug, Args)]
@@ -33,13 +41,12 @@ use crate::state::plan::{Findings, Holding, Holdings};
 Reads the cluster, lets the API server check the objects (a dry run), and changes nothing.
 
 Exit codes: 0 nothing would change, 2 a Service would, or a pool or advertisement would have
-something wrong that is not wrong now, 1 it cannot be told.
+something wrong that is not wrong now, 1 it cannot be told, or the command is wrong.
 
 Example:
   bellwether-controller plan --filename pools.yaml")]
 pub struct PlanOptions {
-    /// IPAddressPools and L2Advertisements: a file, a folder of .yaml and .json files, or - for
-    /// standard input
+    /// A file of IPAddressPools and L2Advertisements, a folder of such, or - for standard input
     #[arg(short, long, value_name = "FILE", required = true)]
     pub filename: Vec<PathBuf>,
 
@@ -62,53 +69,27 @@ pub enum PlanError {
     /// There is no way to the API server.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// A file cannot be read.
-    #[error("{path} cannot be read: {error}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// A file is no YAML.
-    #[error("{path} is no YAML: {error}")]
-    Yaml {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: String,
-    },
-    /// An object is of another kind.
-    #[error(
-        "{path}: {kind} {name} is not what a plan is made for; leave in IPAddressPools and \
-         L2Advertisements of bellwether.dev"
-    )]
-    Kind {
-        /// Where.
-        path: PathBuf,
-        /// Which kind.
-        kind: String,
-        /// Its name.
-        name: String,
-    },
-    /// There is nothing in the files.
-    #[error("there is no IPAddressPool and no L2Advertisement in the files")]
-    Nothing,
+    /// There is nothing to make a plan for.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The API server refuses an object.
-    #[error("{kind} {name} would be refused: {error}")]
+    #[error("{path}: {kind} {name} would be refused: {said}")]
     Refused {
+        /// Where it stands.
+        path: PathBuf,
         /// Which kind.
-        kind: String,
+        kind: &'static str,
         /// Its name.
         name: String,
         /// What the API server said.
-        error: CallError,
+        said: String,
     },
     /// The cluster cannot be read.
-    #[error(
-        "the cluster cannot be read: {0}; this command needs the permissions of the controller"
-    )]
-    Cluster(CallError),
+    #[error(transparent)]
+    Cluster(#[from] Unreadable),
+    /// The question to the API server cannot be put.
+    #[error("the API server cannot be asked: {0}")]
+    Request(String),
     /// The answer cannot be printed.
     #[error("the answer cannot be printed: {0}")]
     Json(#[from] serde_json::Error),
@@ -145,9 +126,8 @@ pub struct Answer {
 /// If the files or the cluster cannot be read, or the API server would refuse an object.
 pub async fn run(options: PlanOptions) -> Result<bool, PlanError> {
     let objects = read_all(&options.filename)?;
-    let client = connect(&options.client, &CancellationToken::new()).await?;
-    let state = live::state(&client, options.class.settings()).await;
-    let mut state = state.map_err(PlanError::Cluster)?;
+    let client = connect_at_once(&options.client).await?;
+    let mut state = live::state(&client, options.class.settings()).await?;
     let (now, wall) = (Moment::ORIGIN, Timestamp::now());
     let (before, wrong_before) = (state.foresee(now, wall), state.findings(wall));
     // Late enough that nothing is put off because it was just written, as counters are.
@@ -181,78 +161,10 @@ fn new_findings(before: &Findings, mut after: Findings) -> Findings {
     after
 }
 
-/// An object of a file.
-#[derive(Debug)]
-struct Wish {
-    kind: String,
-    name: String,
-    object: Value,
-}
-
-fn read_all(paths: &[PathBuf]) -> Result<Vec<Wish>, PlanError> {
-    let mut wishes = Vec::new();
-    for path in paths {
-        let failed = |error| PlanError::File {
-            path: path.clone(),
-            error,
-        };
-        if path == Path::new("-") {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(failed)?;
-            wishes.extend(parse(path, &text)?);
-        } else if path.is_dir() {
-            let entries = std::fs::read_dir(path).map_err(failed)?;
-            let mut files = entries
-                .map(|entry| entry.map(|entry| entry.path()))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(failed)?;
-            files.retain(|file| {
-                let extension = file.extension().and_then(|extension| extension.to_str());
-                matches!(extension, Some("yaml" | "yml" | "json"))
-            });
-            files.sort();
-            for file in files {
-                let text = std::fs::read_to_string(&file).map_err(failed)?;
-                wishes.extend(parse(&file, &text)?);
-            }
-        } else {
-            let text = std::fs::read_to_string(path).map_err(failed)?;
-            wishes.extend(parse(path, &text)?);
-        }
-    }
-    if wishes.is_empty() {
-        return Err(PlanError::Nothing);
-    }
-    Ok(wishes)
-}
-
-fn parse(path: &Path, text: &str) -> Result<Vec<Wish>, PlanError> {
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(text).map_err(|error| PlanError::Yaml {
-            path: path.to_owned(),
-            error: error.to_string(),
-        })?;
-    let mut wishes = Vec::new();
-    for object in documents.into_iter().filter(|object| !object.is_null()) {
-        let text = |pointer: &str| {
-            let value = object.pointer(pointer).and_then(Value::as_str);
-            value.unwrap_or_default().to_owned()
-        };
-        let (kind, name) = (text("/kind"), text("/metadata/name"));
-        let ours = text("/apiVersion").starts_with("bellwether.dev/");
-        if !ours || !matches!(kind.as_str(), "IPAddressPool" | "L2Advertisement") {
-            let path = path.to_owned();
-            return Err(PlanError::Kind { path, kind, name });
-        }
-        wishes.push(Wish { kind, name, object });
-    }
-    Ok(wishes)
-}
-
 /// What the API server would make of an object. A dry run gives it no version that could be compared
 /// with that of what is there; without one it counts as later.
 async fn try_apply(client: &Client, wish: &Wish) -> Result<Input, PlanError> {
-    if wish.kind == "IPAddressPool" {
+    if wish.is_pool {
         let pool: IPAddressPool = dry_run(client, wish).await?;
         let mut facts = PoolFacts::from(pool);
         facts.version = Version::default();
@@ -275,29 +187,83 @@ where
         + Serialize
         + DeserializeOwned,
 {
-    let refused = |error| PlanError::Refused {
-        kind: wish.kind.clone(),
+    let refused = |error: CallError| PlanError::Refused {
+        path: wish.path.clone(),
+        kind: wish.kind(),
         name: wish.name.clone(),
-        error,
+        said: said(&error),
     };
     let resource = ApiResource::erase::<K>(&());
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    let mut tries = 1;
+    loop {
+        let known = with_timeout(TIMEOUT, api.get_opt(&wish.name)).await;
+        let request = request::<K>(wish, known.map_err(refused)?)?;
+        match with_timeout(TIMEOUT, client.request(request)).await {
+            Err(CallError::Conflict(_)) if tries < TRIES => tries += 1,
+            made => return made.map_err(refused),
+        }
+    }
+}
+
+/// A dry run that refuses fields that there are not, as `kubectl apply` does.
+fn request<K>(
+    wish: &Wish,
+    known: Option<DynamicObject>,
+) -> Result<http::Request<Vec<u8>>, PlanError>
+where
+    K: Resource<DynamicType = ()>,
+{
     let params = PostParams {
         dry_run: true,
         field_manager: Some("bellwether-plan".to_owned()),
     };
+    let collection = Request::new(K::url_path(&(), None));
     let mut wanted: DynamicObject = serde_json::from_value(wish.object.clone())?;
-    let known = with_timeout(TIMEOUT, api.get_opt(&wish.name)).await;
-    let made = if let Some(mut known) = known.map_err(refused)? {
+    let made = if let Some(mut known) = known {
         known.data["spec"] = wanted.data["spec"].take();
         known.labels_mut().append(wanted.labels_mut());
-        let request = api.replace(&wish.name, &params, &known);
-        with_timeout(TIMEOUT, request).await
+        collection.replace(&wish.name, &params, serde_json::to_vec(&known)?)
     } else {
-        with_timeout(TIMEOUT, api.create(&params, &wanted)).await
+        // Of an object that comes from a cluster, what the cluster wrote into it is left out.
+        wanted.metadata = ObjectMeta {
+            name: wanted.metadata.name.take(),
+            labels: wanted.metadata.labels.take(),
+            annotations: wanted.metadata.annotations.take(),
+            ..ObjectMeta::default()
+        };
+        if let Some(fields) = wanted.data.as_object_mut() {
+            fields.remove("status");
+        }
+        collection.create(&params, serde_json::to_vec(&wanted)?)
     };
-    let made = serde_json::to_value(made.map_err(refused)?)?;
-    Ok(serde_json::from_value(made)?)
+    let mut made = made.map_err(|error| PlanError::Request(error.to_string()))?;
+    let strict = format!("{}&fieldValidation=Strict", made.uri());
+    *made.uri_mut() = strict
+        .parse()
+        .map_err(|_| PlanError::Request(format!("{strict} is no path")))?;
+    Ok(made)
+}
+
+/// What the API server said, without what is said already: the name, and that it is refused.
+fn said(error: &CallError) -> String {
+    let CallError::Invalid(text) = error else {
+        return error.to_string();
+    };
+    let text = [" is invalid: ", "strict decoding error: "]
+        .iter()
+        .find_map(|before| Some(text.split_once(before)?.1))
+        .unwrap_or(text);
+    // That rules were skipped because a field is missing says nothing of the object.
+    let (errors, is_cut) = match text.split_once(", <nil>: Invalid value: null: some validation") {
+        Some((errors, _)) => (errors, true),
+        None => (text, false),
+    };
+    let errors = errors
+        .strip_prefix('[')
+        .filter(|_| is_cut)
+        .unwrap_or(errors);
+    errors.to_owned()
 }
 
 fn compare(before: &Holdings, after: &Holdings) -> Vec<Difference> {
@@ -316,9 +282,19 @@ fn compare(before: &Holdings, after: &Holdings) -> Vec<Difference> {
         .collect()
 }
 
-/// One paragraph for each object of which something would change.
+/// The answer in one sentence, and a paragraph for each object of which something would change.
 fn render(answer: &Answer) -> String {
     let mut text = String::new();
+    let (services, changed) = (answer.total, answer.services.len());
+    let unchanged = services.saturating_sub(changed);
+    let wrong = match answer.warnings.len() {
+        0 => String::new(),
+        1 => "; something would be wrong with one object".to_owned(),
+        count => format!("; something would be wrong with {count} objects"),
+    };
+    let sentence =
+        format!("{changed} of {services} Services would change, {unchanged} would not{wrong}.");
+    paragraph(&mut text, 0, &sentence);
     for (object, sentences) in &answer.warnings {
         let _never_fails = writeln!(text, "{object}:");
         let mut warnings = table();
@@ -331,45 +307,41 @@ fn render(answer: &Answer) -> String {
         let _never_fails = writeln!(text, "Service {}:", difference.service);
         let (before, after) = (&difference.before, &difference.after);
         for (address, node) in &before.addresses {
-            let line = match after.addresses.get(address) {
-                None => format!("loses {address}"),
-                Some(new) if new != node => {
-                    format!(
-                        "keeps {address}, moves from {} to {}",
-                        named(node.as_ref()),
-                        named(new.as_ref())
-                    )
+            let line = match (node, after.addresses.get(address)) {
+                (_, None) => format!("loses {address}"),
+                (Some(old), Some(Some(new))) if new != old => {
+                    format!("keeps {address}, which moves from {old} to {new}")
                 }
-                Some(_) => format!("keeps {address}"),
+                (None, Some(Some(new))) => {
+                    format!("keeps {address}, which {new} would announce")
+                }
+                (_, Some(None)) => format!("keeps {address}, {}", silent(after, *address)),
+                _ => format!("keeps {address}"),
             };
-            let _never_fails = writeln!(text, "  {line}");
+            paragraph(&mut text, 2, &line);
         }
         for (address, node) in &after.addresses {
             if !before.addresses.contains_key(address) {
-                let _never_fails = writeln!(text, "  gains {address}, on {}", named(node.as_ref()));
+                let who = match node {
+                    Some(node) => format!("which {node} would announce"),
+                    None => silent(after, *address),
+                };
+                paragraph(&mut text, 2, &format!("gains {address}, {who}"));
             }
         }
         if after.problem != before.problem {
-            let now = after
-                .problem
-                .as_deref()
-                .unwrap_or("nothing is wrong any more");
-            let mut problem = table();
-            problem.add_row([now]);
-            indent(&mut text, &problem);
+            let problem = after.problem.as_deref();
+            paragraph(&mut text, 2, problem.unwrap_or("nothing is wrong any more"));
         }
     }
-    let (services, changed) = (answer.total, answer.services.len());
-    let unchanged = services.saturating_sub(changed);
-    let _never_fails = writeln!(
-        text,
-        "{changed} of {services} Services would change, {unchanged} would not."
-    );
     text
 }
 
-fn named(node: Option<&NodeName>) -> String {
-    node.map_or_else(|| "no node".to_owned(), ToString::to_string)
+/// That no node would announce an address, and why.
+fn silent(holding: &Holding, address: IpAddr) -> String {
+    let why = holding.unannounced.get(&address);
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    format!("which no node would announce{why}")
 }
 
 #[cfg(test)]

@@ -35,6 +35,14 @@ pub enum ClientError {
     /// Neither a kubeconfig nor a pod's ServiceAccount.
     #[error("no kubeconfig and no ServiceAccount of a pod ({0}): set --kubeconfig or KUBECONFIG")]
     Nowhere(kube::config::InClusterError),
+    /// Nobody answers where the API server should be.
+    #[error("{error}; is it up, and is {server} its address (--kubeconfig)?")]
+    Away {
+        /// Its URL.
+        server: String,
+        /// What came instead of an answer.
+        error: CallError,
+    },
     /// What was configured makes no client.
     #[error("no client can be made of the configuration: {0}")]
     Unusable(String),
@@ -54,12 +62,7 @@ pub async fn connect(
     options: &ClientOptions,
     shutdown: &CancellationToken,
 ) -> Result<Client, ClientError> {
-    let mut config = configure(options).await?;
-    config.default_retry = false;
-    config.connect_timeout = Some(TIMEOUT);
-    let server = config.cluster_url.to_string();
-    let client =
-        Client::try_from(config).map_err(|error| ClientError::Unusable(error.to_string()))?;
+    let (client, server) = prepare(options).await?;
     let mut pause = Duration::from_millis(250);
     loop {
         let error = match with_timeout(TIMEOUT, client.apiserver_version()).await {
@@ -79,6 +82,28 @@ pub async fn connect(
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// A client for the API server, for a command that somebody waits for: if the server is away, it
+/// says so at once.
+pub async fn connect_at_once(options: &ClientOptions) -> Result<Client, ClientError> {
+    let (client, server) = prepare(options).await?;
+    match with_timeout(TIMEOUT, client.apiserver_version()).await {
+        Ok(_) | Err(CallError::Forbidden(_)) => Ok(client),
+        Err(error) if error.is_transient() => Err(ClientError::Away { server, error }),
+        Err(error) => Err(ClientError::Refused(error)),
+    }
+}
+
+/// A client, and the URL of its server.
+async fn prepare(options: &ClientOptions) -> Result<(Client, String), ClientError> {
+    let mut config = configure(options).await?;
+    config.default_retry = false;
+    config.connect_timeout = Some(TIMEOUT);
+    let server = config.cluster_url.to_string();
+    let client =
+        Client::try_from(config).map_err(|error| ClientError::Unusable(error.to_string()))?;
+    Ok((client, server))
 }
 
 async fn configure(options: &ClientOptions) -> Result<Config, ClientError> {
@@ -112,5 +137,80 @@ mod tests {
             error.to_string().contains("/nonexistent/kubeconfig"),
             "{error}"
         );
+    }
+
+    /// A kubeconfig for the server at `port` of this host, in a folder of its own.
+    fn kubeconfig(port: u16) -> (PathBuf, ClientOptions) {
+        let folder = std::env::temp_dir().join(format!("bellwether-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join("kubeconfig");
+        let config = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: x\n\
+             clusters: [{{name: x, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\n\
+             contexts: [{{name: x, context: {{cluster: x, user: x}}}}]\n\
+             users: [{{name: x, user: {{}}}}]\n"
+        );
+        std::fs::write(&file, config).expect("a file");
+        let options = ClientOptions {
+            kubeconfig: Some(file),
+        };
+        (folder, options)
+    }
+
+    #[tokio::test]
+    async fn a_command_does_not_wait_for_a_server_that_is_away() {
+        let (folder, options) = kubeconfig(1);
+        let error = connect_at_once(&options)
+            .await
+            .err()
+            .expect("nobody is there");
+        std::fs::remove_dir_all(&folder).expect("it goes");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("the API server cannot be reached: ")
+                && text.contains("http://127.0.0.1:1/ its address (--kubeconfig)"),
+            "{text}"
+        );
+    }
+
+    /// MetalLB's speaker ends if it cannot read its own pod at the start, and so goes from crash to
+    /// crash while the API server is away.
+    #[tokio::test]
+    async fn weakness_4_29_a_daemon_that_starts_while_the_server_is_away_waits_for_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (folder, options) = kubeconfig(address.port());
+        let shutdown = CancellationToken::new();
+        let mut connecting = Box::pin(connect(&options, &shutdown));
+        // The one who listens does not answer yet: what was asked meanwhile is cut off.
+        listener.set_nonblocking(true).expect("no waiting");
+        let mut refused = 0;
+        while refused < 2 {
+            tokio::select! {
+                _ = &mut connecting => panic!("nobody has answered"),
+                () = tokio::time::sleep(Duration::from_millis(5)) => {}
+            }
+            if let Ok((connection, _)) = listener.accept() {
+                drop(connection);
+                refused += 1;
+            }
+        }
+        let listener = tokio::net::TcpListener::from_std(listener).expect("the same port");
+        let version = async || {
+            let version = serde_json::json!({
+                "major": "1", "minor": "35", "gitVersion": "v1.35.0", "gitCommit": "",
+                "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "",
+                "platform": "",
+            });
+            (
+                [(axum::http::header::CONTENT_TYPE, "application/json")],
+                version.to_string(),
+            )
+        };
+        let router = axum::Router::new().route("/version", axum::routing::get(version));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let connected = connecting.await;
+        std::fs::remove_dir_all(&folder).expect("it goes");
+        assert!(connected.is_ok(), "{:?}", connected.err());
     }
 }

@@ -1,5 +1,4 @@
-//! How a daemon's `main` turns its result into an exit code: 0, or one clear line and 1. Wrong
-//! usage is 2, by the parser of the command line.
+//! How a daemon's `main` turns its result into an exit code: 0, or one clear line and 1.
 
 use std::process::ExitCode;
 

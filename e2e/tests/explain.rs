@@ -44,6 +44,52 @@ fn pool(name: &str, spec: &str) -> String {
     )
 }
 
+/// The lab's advertisement, narrowed to the lab's pool.
+const ADVERTISES_LAN_ONLY: &str = "\
+apiVersion: bellwether.dev/v1beta1
+kind: L2Advertisement
+metadata: {name: all}
+spec: {ipAddressPools: [lan]}
+";
+
+/// Every node that may not announce the address of `web` is named, with the reason.
+async fn assert_passed_over_nodes_are_named(lab: &Lab, announcer: &str) -> Result<()> {
+    let others: Vec<&str> = ["node-a", "node-b", "node-c"]
+        .into_iter()
+        .filter(|node| *node != announcer)
+        .collect();
+    let exclude = "node.kubernetes.io/exclude-from-external-load-balancers=";
+    lab.kubectl(&["label", "node", others[0], exclude], "")
+        .await?;
+    lab.kubectl(&["cordon", others[1]], "").await?;
+    for node in &others {
+        let ineligible = [
+            "wait",
+            "--for=jsonpath={.spec.eligible}=false",
+            &format!("speaker/{node}"),
+            "--timeout=20s",
+        ];
+        lab.kubectl(&ineligible, "").await?;
+    }
+    let said = controller(lab, &["explain", "service", "default/web"], "").await?;
+    let out = text(&said.stdout);
+    for part in [
+        format!(
+            "  {}  the Node has the label node.kubernetes.io/exclude-",
+            others[0]
+        ),
+        format!("  {}  the Node is cordoned", others[1]),
+    ] {
+        assert!(out.contains(&part), "{part} is not in\n{out}");
+    }
+    assert!(out.lines().all(|line| line.chars().count() <= 100), "{out}");
+    lab.kubectl(&["uncordon", others[1]], "").await?;
+    let include = exclude.replace('=', "-");
+    lab.kubectl(&["label", "node", others[0], &include], "")
+        .await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn explain_and_plan_say_why_and_what_if_and_change_nothing() -> Result<()> {
     let lab = Lab::for_test(LAB, |_| {}).await?;
@@ -76,13 +122,17 @@ async fn explain_and_plan_say_why_and_what_if_and_change_nothing() -> Result<()>
         "{answer}"
     );
     for (service, part) in [
-        ("default/nothing", "cannot be read"),
-        ("default/kubernetes", "not of type LoadBalancer"),
+        ("default/nothing", "Service default/nothing does not exist"),
+        (
+            "default/kubernetes",
+            "it is of type ClusterIP: set spec.type",
+        ),
     ] {
         let said = controller(&lab, &["explain", "service", service], "").await?;
         assert_eq!(said.status.code(), Some(1), "{service}");
         assert!(text(&said.stderr).contains(part), "{}", text(&said.stderr));
     }
+    assert_passed_over_nodes_are_named(&lab, &node).await?;
 
     let before = lab
         .kubectl(&["get", "ipaddresspools", "--output=json"], "")
@@ -111,7 +161,35 @@ async fn explain_and_plan_say_why_and_what_if_and_change_nothing() -> Result<()>
             "a pool that the API server refuses",
             pool("other", "addresses: [nonsense]"),
             1,
-            "IPAddressPool other would be refused: ",
+            "IPAddressPool other would be refused: spec.addresses[0]: ",
+        ),
+        (
+            "a field that the API server does not know",
+            pool("other", "addresses: [192.0.2.250/32]\n  autoasign: false"),
+            1,
+            "would be refused: unknown field \"spec.autoasign\"",
+        ),
+        (
+            "the objects as kubectl prints them",
+            before.clone(),
+            0,
+            "0 of 2 Services would change, 2 would not.\n",
+        ),
+        (
+            "a pool that no advertisement covers",
+            format!(
+                "{}---\n{}",
+                pool("other", "addresses: [192.0.2.250/32]"),
+                ADVERTISES_LAN_ONLY
+            ),
+            2,
+            "gains 192.0.2.250, which no node would announce: no L2Advertisement covers",
+        ),
+        (
+            "nothing at all",
+            String::new(),
+            1,
+            "there is no IPAddressPool and no L2Advertisement in -",
         ),
         ("no YAML", "{".to_owned(), 1, "is no YAML"),
     ];

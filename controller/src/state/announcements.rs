@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use bellwether_core::name::{LinkName, NodeName, PoolName, ServiceName};
 use bellwether_core::placement::{
-    AdvertisedNode, Candidate, Interfaces, candidates, on_its_network,
+    AdvertisedNode, Candidate, Interfaces, NodeLink, candidates, on_its_network,
 };
 use bellwether_core::sharing::Backend;
 use bellwether_crds::announcement::{AnnouncementSpec, ServiceReference};
@@ -262,6 +262,18 @@ impl State {
 
     /// The nodes that may announce, by the same rule as the speakers'.
     pub(super) fn candidates(&self, spec: &AnnouncementSpec) -> Vec<Candidate> {
+        let permitted = self.permitted(spec);
+        on_its_network(spec.address, permitted, |node| self.links_of(node))
+    }
+
+    /// The links of a node, as far as its speaker has said.
+    pub(super) fn links_of(&self, node: &NodeName) -> &[NodeLink] {
+        let speaker = self.speakers.get(node);
+        speaker.map_or(&[], |facts| facts.links.as_slice())
+    }
+
+    /// The nodes that might announce if they had the links for it.
+    pub(super) fn permitted(&self, spec: &AnnouncementSpec) -> Vec<Candidate> {
         let advertised: Vec<Vec<AdvertisedNode>> = spec
             .advertisements
             .iter()
@@ -278,12 +290,7 @@ impl State {
                 .is_some_and(|facts| facts.spec.eligible)
         };
         let lists = advertised.iter().map(Vec::as_slice);
-        let all = candidates(spec.address, lists, only_nodes.as_ref(), is_eligible);
-        on_its_network(spec.address, all, |node| {
-            self.speakers
-                .get(node)
-                .map_or(&[], |facts| facts.links.as_slice())
-        })
+        candidates(spec.address, lists, only_nodes.as_ref(), is_eligible)
     }
 }
 

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use bellwether_core::allocator::{Considered, Decision};
 use bellwether_core::name::{NodeName, PoolName, ServiceName};
+use bellwether_core::placement::Candidate;
+use bellwether_crds::announcement::AnnouncementSpec;
 use serde::Serialize;
 
 use super::State;
@@ -36,6 +38,8 @@ pub struct ExplainedAddress {
     pub advertisements: Vec<String>,
     /// The nodes that may announce it, best first.
     pub candidates: Vec<ExplainedCandidate>,
+    /// The other nodes, and why each may not.
+    pub passed_over: Vec<PassedOver>,
     /// The node that announces it.
     pub node: Option<NodeName>,
     /// Since when.
@@ -60,6 +64,16 @@ pub struct ExplainedCandidate {
     pub score: u32,
 }
 
+/// A node that may not announce an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PassedOver {
+    /// The node.
+    pub node: NodeName,
+    /// Why not.
+    pub why: String,
+}
+
 impl State {
     /// Why a Service has what it has; none, if it is none of ours.
     #[must_use]
@@ -81,11 +95,7 @@ impl State {
             Err(problem) => format!("has no address: {problem}"),
             Ok(Decision::Waiting { refusal }) => format!("has no address: {refusal}"),
             Ok(decision) => {
-                let mut answer = addresses
-                    .iter()
-                    .map(sentence)
-                    .collect::<Vec<_>>()
-                    .join("; ");
+                let mut answer = sentence(&addresses);
                 if let Some(refusal) = decision.refusal() {
                     answer = format!("{answer}; but {refusal}");
                 }
@@ -103,12 +113,14 @@ impl State {
     fn explain_address(&self, address: IpAddr, pool: Option<PoolName>) -> ExplainedAddress {
         let facts = self.announcements.get(&address);
         let candidates = facts.map(|facts| self.candidates(&facts.spec));
+        let candidates = candidates.unwrap_or_default();
+        let passed_over = facts.map(|facts| self.passed_over(&facts.spec, &candidates));
         ExplainedAddress {
             address,
             pool,
             advertisements: facts.map_or_else(Vec::new, |facts| facts.spec.advertisements.clone()),
+            passed_over: passed_over.unwrap_or_default(),
             candidates: candidates
-                .unwrap_or_default()
                 .into_iter()
                 .map(|candidate| ExplainedCandidate {
                     node: candidate.node,
@@ -129,15 +141,78 @@ impl State {
             },
         }
     }
+
+    /// The nodes that are not among `candidates`, and why: the first step that leaves each out.
+    /// Where no advertisement covers the address there is nothing to say of nodes.
+    fn passed_over(&self, spec: &AnnouncementSpec, candidates: &[Candidate]) -> Vec<PassedOver> {
+        if spec.advertisements.is_empty() {
+            return Vec::new();
+        }
+        let others = self.nodes.keys().filter(|node| {
+            let mut candidates = candidates.iter();
+            !candidates.any(|candidate| candidate.node == **node)
+        });
+        let permitted = self.permitted(spec);
+        let why = |node: &NodeName| {
+            let named = spec.advertisements.iter().any(|name| {
+                let facts = self.advertisements.get(name.as_str());
+                let mut nodes = facts.iter().flat_map(|facts| &facts.status.nodes);
+                nodes.any(|listed| listed.name == node.as_str())
+            });
+            let has_endpoint = spec.only_nodes.as_ref().is_none_or(|only| {
+                let mut only = only.iter();
+                only.any(|name| name == node.as_str())
+            });
+            if !named {
+                let names = spec.advertisements.join(", ");
+                return format!("the nodeSelectors of L2Advertisement {names} leave it out");
+            }
+            if !has_endpoint {
+                return "externalTrafficPolicy is Local, and no endpoint on it is ready".to_owned();
+            }
+            match self.speakers.get(node) {
+                None => return "it has no Speaker yet".to_owned(),
+                Some(speaker) if !speaker.spec.eligible => {
+                    let spec = &speaker.spec;
+                    let reason = spec.message.as_ref().or(spec.reason.as_ref()).cloned();
+                    return reason.unwrap_or_else(|| "its Speaker is not eligible".to_owned());
+                }
+                Some(_) => {}
+            }
+            let may = permitted.iter().find(|candidate| candidate.node == *node);
+            let has_link = self.links_of(node).iter().any(|link| {
+                link.carrier && may.is_some_and(|may| may.interfaces.contains(&link.name))
+            });
+            if has_link {
+                let address = spec.address;
+                format!("no link of it is on the network of {address}, and one of another node is")
+            } else {
+                "no link on which it may announce has a carrier".to_owned()
+            }
+        };
+        let others = others.map(|node| PassedOver {
+            node: node.clone(),
+            why: why(node),
+        });
+        others.collect()
+    }
 }
 
-fn sentence(explained: &ExplainedAddress) -> String {
-    let address = explained.address;
-    let pool = explained.pool.as_ref();
-    let from = pool.map_or_else(String::new, |pool| format!(" of pool {pool}"));
-    match (&explained.obstacle, &explained.node) {
-        (None, Some(node)) => format!("has {address}{from}, which {node} announces"),
-        (Some(obstacle), _) => format!("has {address}{from}, which nobody announces: {obstacle}"),
-        (None, None) => format!("has {address}{from}, which nobody announces"),
-    }
+/// What a Service has, and who announces it: addresses of which the same is said are said together.
+fn sentence(addresses: &[ExplainedAddress]) -> String {
+    let rest = |explained: &ExplainedAddress| {
+        let pool = explained.pool.as_ref();
+        let from = pool.map_or_else(String::new, |pool| format!(" of pool {pool}"));
+        match (&explained.obstacle, &explained.node) {
+            (None, Some(node)) => format!("{from}, which {node} announces"),
+            (Some(obstacle), _) => format!("{from}, which nobody announces: {obstacle}"),
+            (None, None) => format!("{from}, which nobody announces"),
+        }
+    };
+    let parts = addresses.chunk_by(|one, other| rest(one) == rest(other));
+    let parts = parts.filter_map(|part| {
+        let together: Vec<String> = part.iter().map(|it| it.address.to_string()).collect();
+        Some(format!("{}{}", together.join(" and "), rest(part.first()?)))
+    });
+    format!("has {}", parts.collect::<Vec<_>>().join("; and "))
 }

@@ -23,6 +23,8 @@ use crate::facts::{AnnouncementFacts, ClaimFacts};
 pub struct Holding {
     /// Its addresses, each with the node that announces it, as far as that follows.
     pub addresses: BTreeMap<IpAddr, Option<NodeName>>,
+    /// Those that no node would announce, and why.
+    pub unannounced: BTreeMap<IpAddr, String>,
     /// What is wrong, if something is.
     pub problem: Option<String>,
 }
@@ -57,10 +59,19 @@ impl State {
                 Ok(decision) => decision.refusal().map(ToString::to_string),
             };
             let addresses = decision.iter().flat_map(Decision::addresses);
-            let addresses = addresses
+            let addresses: BTreeMap<IpAddr, Option<NodeName>> = addresses
                 .map(|allocation| (allocation.address, self.announcer(allocation.address)))
                 .collect();
-            holdings.insert(name.clone(), Holding { addresses, problem });
+            let silent = addresses.iter().filter(|(_, node)| node.is_none());
+            let unannounced = silent
+                .filter_map(|(address, _)| Some((*address, self.not_announced(*address)?.1)))
+                .collect();
+            let holding = Holding {
+                addresses,
+                unannounced,
+                problem,
+            };
+            holdings.insert(name.clone(), holding);
         }
         holdings
     }
