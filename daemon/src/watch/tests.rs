@@ -1,5 +1,7 @@
 //! Against an API server of a few lines, which answers from a script.
 
+mod faults;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -50,11 +52,11 @@ async fn answer(State(script): State<Script>, RawQuery(query): RawQuery) -> Resp
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn names_seen(script: Vec<Answer>, events: usize) -> Vec<Event<String>> {
-    let script: Script = Arc::new(Mutex::new(script.into()));
-    let router = Router::new()
-        .route("/api/v1/configmaps", get(answer))
-        .with_state(script);
+/// What a watch of what `router` serves tells, each object as `decode` says.
+async fn follow<T: Send + 'static>(
+    router: Router,
+    decode: impl Fn(ConfigMap) -> T + Send + 'static,
+) -> (mpsc::Receiver<Event<T>>, CancellationToken) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");
@@ -69,14 +71,18 @@ async fn names_seen(script: Vec<Answer>, events: usize) -> Vec<Event<String>> {
         kind: "configmaps",
         metrics: WatchMetrics::default(),
     };
-    let (sender, mut receiver) = mpsc::channel(1);
+    let (sender, receiver) = mpsc::channel(1);
     let shutdown = CancellationToken::new();
-    tokio::spawn(watch.run(
-        |object: ConfigMap| object.name_any(),
-        |event| event,
-        sender,
-        shutdown.clone(),
-    ));
+    tokio::spawn(watch.run(decode, |event| event, sender, shutdown.clone()));
+    (receiver, shutdown)
+}
+
+async fn names_seen(script: Vec<Answer>, events: usize) -> Vec<Event<String>> {
+    let script: Script = Arc::new(Mutex::new(script.into()));
+    let router = Router::new()
+        .route("/api/v1/configmaps", get(answer))
+        .with_state(script);
+    let (mut receiver, shutdown) = follow(router, |object| object.name_any()).await;
     let mut seen = Vec::new();
     while seen.len() < events {
         seen.push(receiver.recv().await.expect("an event"));
