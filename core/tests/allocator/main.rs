@@ -10,6 +10,8 @@ mod counters;
 mod edges;
 mod explaining;
 mod families;
+mod freed;
+mod histories;
 mod lifecycle;
 mod model;
 mod overlap;

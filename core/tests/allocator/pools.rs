@@ -2,17 +2,10 @@
 
 use bellwether_core::pool::{PoolSpec, ServiceAllocationSpec};
 
-use crate::world::{World, pinned, pool, selector, service, to_namespace};
-
-fn by_hand(spec: PoolSpec) -> PoolSpec {
-    PoolSpec {
-        auto_assign: false,
-        ..spec
-    }
-}
+use crate::world::{World, by_hand, pinned, pool, selector, service, to_namespace};
 
 #[test]
-fn a_service_that_asks_for_no_pool_gets_an_address_of_one_that_gives_by_itself() {
+fn metallb_1_4_a_service_that_asks_for_no_pool_gets_an_address_of_one_that_gives_by_itself() {
     let blue = || pool("blue", &["192.0.2.0/30"]);
     let green = || pool("green", &["198.51.100.0/30"]);
     let selecting = |spec, key| {
@@ -152,7 +145,7 @@ fn a_pool_that_is_full_lets_the_next_one_serve() {
 }
 
 #[test]
-fn selectors_that_match_no_namespace_allow_none_whatever_the_service_asks_for() {
+fn metallb_1_1_selectors_that_match_no_namespace_allow_none_whatever_the_service_asks_for() {
     let allocation = ServiceAllocationSpec {
         namespace_selectors: vec![selector(&[("team", "b")])],
         ..ServiceAllocationSpec::default()

@@ -55,6 +55,14 @@ pub(crate) fn pool(name: &str, addresses: &[&str]) -> PoolSpec {
     }
 }
 
+/// The pool, for those only who ask for it.
+pub(crate) fn by_hand(spec: PoolSpec) -> PoolSpec {
+    PoolSpec {
+        auto_assign: false,
+        ..spec
+    }
+}
+
 /// The pool, for what `allocation` says only.
 pub(crate) fn pinned(spec: PoolSpec, allocation: ServiceAllocationSpec) -> PoolSpec {
     PoolSpec {
