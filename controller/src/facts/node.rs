@@ -49,3 +49,6 @@ impl From<Node> for NodeFacts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

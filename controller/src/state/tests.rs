@@ -2,8 +2,10 @@
 //!
 //! Each test lets the state write until it is quiet, and looks at what the server holds then.
 
+mod advertisements;
 mod endpoints;
 mod faults;
+mod lifecycle;
 mod nodes;
 mod notes;
 mod pools;

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cluster_ips_decide() {
+    fn metallb_1_4_the_cluster_ips_decide() {
         use FamilyPolicy as Is;
         use IpFamily::{V4, V6};
         use IpFamilyPolicy::{PreferDualStack, RequireDualStack, SingleStack};

@@ -59,25 +59,27 @@ fn what_is_excluded_is_not_given() {
 }
 
 #[test]
-fn avoid_buggy_ips_leaves_out_0_and_255_of_ipv4_only() {
+fn metallb_1_1_avoid_buggy_ips_leaves_out_0_and_255_of_ipv4_only() {
     let mut spec = PoolSpec::new("blue", &["192.0.2.0/23", "2001:db8::/120"]);
     spec.avoid_buggy_ips = true;
     let pool = pool(spec);
-    for (address, given) in [
-        ("192.0.2.0", Err(NotGiven::Buggy)),
-        ("192.0.2.1", Ok(())),
-        ("192.0.2.254", Ok(())),
-        ("192.0.2.255", Err(NotGiven::Buggy)),
-        ("192.0.3.0", Err(NotGiven::Buggy)),
-        ("2001:db8::", Ok(())),
-        ("2001:db8::ff", Ok(())),
+    let buggy = Err(NotGiven::Buggy);
+    for (sentence, address, given) in [
+        ("the first, which ends in .0", "192.0.2.0", buggy),
+        ("the second", "192.0.2.1", Ok(())),
+        ("the one before .255", "192.0.2.254", Ok(())),
+        ("one that ends in .255 in the middle", "192.0.2.255", buggy),
+        ("one that ends in .0 in the middle", "192.0.3.0", buggy),
+        ("the last, which ends in .255", "192.0.3.255", buggy),
+        ("one of IPv6 that ends in 0", "2001:db8::", Ok(())),
+        ("one of IPv6 that ends in 255", "2001:db8::ff", Ok(())),
     ] {
-        assert_eq!(pool.gives(ip(address)), given, "{address}");
+        assert_eq!(pool.gives(ip(address)), given, "{sentence}");
     }
 }
 
 #[test]
-fn a_pool_that_makes_no_sense_is_refused_with_field_value_and_fix() {
+fn metallb_1_1_a_pool_that_makes_no_sense_is_refused_with_field_value_and_fix() {
     let blue = |addresses: &[&str]| PoolSpec::new("blue", addresses);
     let good = || blue(&["192.0.2.0/24"]);
     let allocation = |change: fn(&mut ServiceAllocationSpec)| {
@@ -88,31 +90,37 @@ fn a_pool_that_makes_no_sense_is_refused_with_field_value_and_fix() {
             ..good()
         }
     };
-    for (spec, error) in [
+    for (sentence, spec, error) in [
         (
+            "no addresses",
             blue(&[]),
             "spec.addresses is empty: write at least one network or range, such as 192.0.2.0/24",
         ),
         (
+            "a single address",
             blue(&["192.0.2.0/24", "192.0.3.1"]),
             "spec.addresses[1]: 192.0.3.1 is a single address: write 192.0.3.1/32",
         ),
         (
+            "a range that overlaps a network of the same pool",
             blue(&["192.0.2.0/24", "2001:db8::/64", "192.0.2.255-192.0.3.1"]),
             "spec.addresses[2]: 192.0.2.255-192.0.3.1 overlaps 192.0.2.0/24 in spec.addresses[0]: \
              remove one of them",
         ),
         (
+            "addresses of no host in IPv4",
             blue(&["224.0.0.0/24"]),
             "spec.addresses[0]: 224.0.0.0/24 holds 224.0.0.0/24, which no host can have \
              (multicast): leave it out",
         ),
         (
+            "an address of no host in IPv6",
             blue(&["::/64"]),
             "spec.addresses[0]: ::/64 holds ::/128, which no host can have (unspecified): leave \
              it out",
         ),
         (
+            "an exclusion of what it does not have",
             PoolSpec {
                 exclude: texts(&["192.0.3.1/32"]),
                 ..good()
@@ -121,6 +129,7 @@ fn a_pool_that_makes_no_sense_is_refused_with_field_value_and_fix() {
              you meant",
         ),
         (
+            "an exclusion of a single address",
             PoolSpec {
                 exclude: texts(&["192.0.2.1"]),
                 ..good()
@@ -128,6 +137,7 @@ fn a_pool_that_makes_no_sense_is_refused_with_field_value_and_fix() {
             "spec.exclude[0]: 192.0.2.1 is a single address: write 192.0.2.1/32",
         ),
         (
+            "a cooldown that is no duration",
             PoolSpec {
                 cooldown: Some("soon".to_owned()),
                 ..good()
@@ -135,14 +145,17 @@ fn a_pool_that_makes_no_sense_is_refused_with_field_value_and_fix() {
             "spec.cooldown: \"soon\" is no duration: write for example 30s, 10m or 1h30m",
         ),
         (
+            "a namespace twice",
             allocation(|a| a.namespaces = texts(&["shop", "lab", "shop"])),
             "spec.serviceAllocation.namespaces[2]: shop is there twice: remove one of them",
         ),
         (
+            "a selector of Services twice",
             allocation(|a| a.service_selectors = vec![selector(&[("app", "web")]); 2]),
             "spec.serviceAllocation.serviceSelectors[1]: app=web is there twice: remove one of them",
         ),
         (
+            "a selector of namespaces with an operator that does not exist",
             allocation(|a| {
                 a.namespace_selectors = vec![SelectorSpec {
                     match_expressions: vec![ExpressionSpec {
@@ -157,7 +170,8 @@ fn a_pool_that_makes_no_sense_is_refused_with_field_value_and_fix() {
              operator \"Like\": write In, NotIn, Exists or DoesNotExist",
         ),
     ] {
-        assert_eq!(Pool::try_from(spec).unwrap_err().to_string(), error);
+        let refused = Pool::try_from(spec).expect_err(sentence);
+        assert_eq!(refused.to_string(), error, "{sentence}");
     }
 }
 
@@ -183,7 +197,7 @@ fn addresses_that_no_host_can_have_are_refused() {
 }
 
 #[test]
-fn service_allocation_says_which_services_may() {
+fn metallb_1_1_service_allocation_says_which_services_may() {
     let namespaces = |namespaces: &[&str], selectors: Vec<SelectorSpec>| ServiceAllocationSpec {
         namespaces: texts(namespaces),
         namespace_selectors: selectors,

@@ -10,32 +10,89 @@ fn ip(text: &str) -> IpAddr {
 }
 
 #[test]
-fn what_is_a_network_or_a_range_is_read() {
-    for (text, first, last, size) in [
-        ("192.0.2.0/24", "192.0.2.0", "192.0.2.255", 256),
-        ("192.0.2.10-192.0.2.20", "192.0.2.10", "192.0.2.20", 11),
-        (" 192.0.2.10 - 192.0.2.20 ", "192.0.2.10", "192.0.2.20", 11),
-        ("192.0.2.10-192.0.2.10", "192.0.2.10", "192.0.2.10", 1),
-        ("192.0.2.10/31", "192.0.2.10", "192.0.2.11", 2),
-        ("192.0.2.10/32", "192.0.2.10", "192.0.2.10", 1),
-        ("0.0.0.0/32", "0.0.0.0", "0.0.0.0", 1),
+fn metallb_1_1_what_is_a_network_or_a_range_is_read() {
+    for (sentence, text, first, last, size) in [
+        ("a network", "192.0.2.0/24", "192.0.2.0", "192.0.2.255", 256),
         (
+            "a range",
+            "192.0.2.10-192.0.2.20",
+            "192.0.2.10",
+            "192.0.2.20",
+            11,
+        ),
+        (
+            "a range with blanks around its ends",
+            " 192.0.2.10 - 192.0.2.20 ",
+            "192.0.2.10",
+            "192.0.2.20",
+            11,
+        ),
+        (
+            "a range of one address",
+            "192.0.2.10-192.0.2.10",
+            "192.0.2.10",
+            "192.0.2.10",
+            1,
+        ),
+        (
+            "a network of two",
+            "192.0.2.10/31",
+            "192.0.2.10",
+            "192.0.2.11",
+            2,
+        ),
+        (
+            "a network of one",
+            "192.0.2.10/32",
+            "192.0.2.10",
+            "192.0.2.10",
+            1,
+        ),
+        (
+            "the first of all of IPv4",
+            "0.0.0.0/32",
+            "0.0.0.0",
+            "0.0.0.0",
+            1,
+        ),
+        (
+            "the last of all of IPv4",
             "255.255.255.255/32",
             "255.255.255.255",
             "255.255.255.255",
             1,
         ),
-        ("0.0.0.0/0", "0.0.0.0", "255.255.255.255", 1 << 32),
-        ("2001:db8::/127", "2001:db8::", "2001:db8::1", 2),
-        ("2001:db8::1/128", "2001:db8::1", "2001:db8::1", 1),
-        ("::/128", "::", "::", 1),
         (
+            "all of IPv4",
+            "0.0.0.0/0",
+            "0.0.0.0",
+            "255.255.255.255",
+            1 << 32,
+        ),
+        (
+            "two of IPv6",
+            "2001:db8::/127",
+            "2001:db8::",
+            "2001:db8::1",
+            2,
+        ),
+        (
+            "one of IPv6",
+            "2001:db8::1/128",
+            "2001:db8::1",
+            "2001:db8::1",
+            1,
+        ),
+        ("the first of all of IPv6", "::/128", "::", "::", 1),
+        (
+            "a network of a link of IPv6",
             "2001:db8::/64",
             "2001:db8::",
             "2001:db8::ffff:ffff:ffff:ffff",
             1 << 64,
         ),
         (
+            "all of IPv6, one less than there are, because more cannot be counted",
             "::/0",
             "::",
             "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
@@ -46,73 +103,85 @@ fn what_is_a_network_or_a_range_is_read() {
         assert_eq!(
             (range.first(), range.last(), range.size()),
             (ip(first), ip(last), size),
-            "{text}"
+            "{sentence}"
         );
         assert!(
             range.contains(ip(first)) && range.contains(ip(last)),
-            "{text}"
+            "{sentence}"
         );
     }
 }
 
 #[test]
-fn what_is_neither_is_refused_with_what_to_write_instead() {
-    for (text, error) in [
+fn metallb_1_1_what_is_neither_is_refused_with_what_to_write_instead() {
+    for (sentence, text, error) in [
         (
+            "a single address of IPv4",
             "192.0.2.10",
             "192.0.2.10 is a single address: write 192.0.2.10/32",
         ),
         (
+            "a single address of IPv6",
             "2001:db8::1",
             "2001:db8::1 is a single address: write 2001:db8::1/128",
         ),
         (
+            "host bits, which MetalLB masks silently",
             "192.0.2.10/24",
             "192.0.2.10/24 has host bits set: write 192.0.2.0/24 for the whole network, \
              or a range such as 192.0.2.10-192.0.2.255",
         ),
         (
+            "a range that is backwards",
             "192.0.2.20-192.0.2.10",
             "192.0.2.20-192.0.2.10 is backwards: write 192.0.2.10-192.0.2.20",
         ),
         (
+            "a range of two families, which MetalLB takes for nothing",
             "192.0.2.1-2001:db8::5",
             "192.0.2.1-2001:db8::5 mixes IPv4 and IPv6: write one range for each family",
         ),
         (
+            "a prefix that is too long for IPv4",
             "192.0.2.0/33",
             "\"192.0.2.0/33\" is no network: the prefix length of IPv4 is a number from 0 to 32",
         ),
         (
+            "a prefix that is too long for IPv6",
             "2001:db8::/129",
             "\"2001:db8::/129\" is no network: the prefix length of IPv6 is a number from 0 to 128",
         ),
         (
+            "no prefix",
             "192.0.2.0/",
             "\"192.0.2.0/\" is no network: the prefix length of IPv4 is a number from 0 to 32",
         ),
         (
+            "an IPv4 address in the form of an IPv6 one",
             "::ffff:192.0.2.1/128",
             "::ffff:192.0.2.1 is an IPv4 address in the form of an IPv6 one: write 192.0.2.1",
         ),
         (
+            "nothing",
             "",
             "\"\" is neither a network nor a range, because \"\" is not an IP address: write \
              192.0.2.0/24 or 192.0.2.10-192.0.2.20",
         ),
         (
+            "the last number of an address for the end of a range",
             "192.0.2.10-20",
             "\"192.0.2.10-20\" is neither a network nor a range, because \"20\" is not an IP \
              address: write 192.0.2.0/24 or 192.0.2.10-192.0.2.20",
         ),
         (
+            "an address of one link",
             "fe80::1%eth0/128",
             "\"fe80::1%eth0/128\" is neither a network nor a range, because \"fe80::1%eth0\" is \
              not an IP address: write 192.0.2.0/24 or 192.0.2.10-192.0.2.20",
         ),
     ] {
-        let refused = text.parse::<AddressRange>().expect_err(text);
-        assert_eq!(refused.to_string(), error, "{text}");
+        let refused = text.parse::<AddressRange>().expect_err(sentence);
+        assert_eq!(refused.to_string(), error, "{sentence}");
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::world::{PREFER_V4, PREFER_V6, REQUIRE_V4, REQUIRE_V6, V4, V6, World, pool, service};
 
 #[test]
-fn a_service_gets_the_families_of_its_policy() {
+fn metallb_1_4_a_service_gets_the_families_of_its_policy() {
     let four = || pool("four", &["192.0.2.0/30"]);
     let six = || pool("six", &["2001:db8:6::/126"]);
     let both = || pool("z-both", &["198.51.100.0/30", "2001:db8::/126"]);
@@ -69,7 +69,7 @@ fn a_service_gets_the_families_of_its_policy() {
 }
 
 #[test]
-fn a_named_pool_serves_the_families_that_it_can() {
+fn metallb_1_4_a_named_pool_serves_the_families_that_it_can() {
     let four = || pool("four", &["192.0.2.0/32"]);
     let both = || pool("both", &["198.51.100.0/32", "2001:db8::/126"]);
     for (sentence, families, name, decided) in [
@@ -198,7 +198,7 @@ fn weakness_4_45_a_thousand_passes_change_nothing() {
 }
 
 #[test]
-fn a_service_whose_families_change_keeps_what_it_can() {
+fn metallb_1_4_a_service_whose_families_change_keeps_what_it_can() {
     let mut world = World::with(&[
         pool("a-six", &["2001:db8:6::/126"]),
         pool("blue", &["192.0.2.0/30", "2001:db8::/126"]),

@@ -24,7 +24,7 @@ fn world() -> World {
 }
 
 #[test]
-fn a_service_gets_an_address_of_the_pool_it_asks_for_or_hears_why_not() {
+fn metallb_1_2_a_service_gets_an_address_of_the_pool_it_asks_for_or_hears_why_not() {
     let web = || service("web");
     for (sentence, ask, decided) in [
         ("a pool", web().from("blue"), "192.0.2.0@blue"),
@@ -59,7 +59,7 @@ fn a_service_gets_an_address_of_the_pool_it_asks_for_or_hears_why_not() {
 }
 
 #[test]
-fn a_service_gets_the_address_it_asks_for_or_hears_why_not() {
+fn metallb_1_2_a_service_gets_the_address_it_asks_for_or_hears_why_not() {
     let web = || service("web");
     for (sentence, ask, decided) in [
         ("an address", web().wants(&["192.0.2.5"]), "192.0.2.5@blue"),
@@ -114,7 +114,7 @@ fn a_service_gets_the_address_it_asks_for_or_hears_why_not() {
 }
 
 #[test]
-fn wanted_addresses_fit_the_families_exactly_or_are_refused() {
+fn metallb_1_2_wanted_addresses_fit_the_families_exactly_or_are_refused() {
     let web = || service("web");
     for (sentence, ask, decided) in [
         (
@@ -233,7 +233,7 @@ fn each_refusal_names_the_objects_and_the_way_out() {
 }
 
 #[test]
-fn a_request_that_changes_moves_the_service_at_once_if_it_can() {
+fn metallb_1_2_a_request_that_changes_moves_the_service_at_once_if_it_can() {
     let mut world = world();
     let web = service("web");
     assert_eq!(world.ask(&web), "192.0.2.0@blue");

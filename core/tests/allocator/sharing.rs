@@ -7,7 +7,7 @@ fn world() -> World {
 }
 
 #[test]
-fn a_second_service_may_ask_for_the_address_of_the_first_if_everything_allows_it() {
+fn metallb_1_3_a_second_service_may_ask_for_the_address_of_the_first_if_everything_allows_it() {
     let first = || service("first").port(80).key("k").wants(&["192.0.2.1"]);
     let second = || service("second").port(443).key("k").wants(&["192.0.2.1"]);
     for (sentence, first, second, decided) in [
@@ -100,20 +100,38 @@ fn each_conflict_is_said_in_words() {
 }
 
 #[test]
-fn without_a_wanted_address_services_with_one_key_meet_where_they_can() {
+fn metallb_1_3_without_a_wanted_address_services_with_one_key_meet_where_they_can() {
     let mut world = world();
-    assert_eq!(world.ask(&service("other")), "192.0.2.0@blue");
-    assert_eq!(world.ask(&service("a").port(80).key("k")), "192.0.2.1@blue");
-    assert_eq!(
-        world.ask(&service("b").port(443).key("k")),
-        "192.0.2.1@blue"
-    );
-    assert_eq!(
-        world.ask(&service("c").port(443).key("k")),
-        "192.0.2.2@blue"
-    );
-    assert_eq!(world.ask(&service("d").port(80).key("k")), "192.0.2.2@blue");
-    assert_eq!(world.ask(&service("e").port(81).key("l")), "192.0.2.3@blue");
+    for (sentence, ask, decided) in [
+        ("one without a key", service("other"), "192.0.2.0@blue"),
+        (
+            "the first with a key shares with none that has none",
+            service("a").port(80).key("k"),
+            "192.0.2.1@blue",
+        ),
+        (
+            "the second with that key meets it",
+            service("b").port(443).key("k"),
+            "192.0.2.1@blue",
+        ),
+        (
+            "the third wants a port of the second",
+            service("c").port(443).key("k"),
+            "192.0.2.2@blue",
+        ),
+        (
+            "the fourth wants a port of the first, and meets the third",
+            service("d").port(80).key("k"),
+            "192.0.2.2@blue",
+        ),
+        (
+            "one with another key meets nobody",
+            service("e").port(81).key("l"),
+            "192.0.2.3@blue",
+        ),
+    ] {
+        assert_eq!(world.ask(&ask), decided, "{sentence}");
+    }
 }
 
 #[test]
@@ -184,23 +202,26 @@ fn a_full_pool_still_serves_those_who_can_share() {
 }
 
 #[test]
-fn a_sole_user_changes_its_key_ports_and_policy_in_place() {
+fn metallb_1_3_a_sole_user_changes_its_key_ports_and_policy_in_place() {
     let mut world = world();
     let web = service("web").port(80);
-    for ask in [
-        web.clone(),
-        web.clone().key("k"),
-        web.clone().key("l"),
-        web.clone().key("l").local("a"),
-        web.clone().key("l").local("b").port(443),
-        web.clone(),
+    for (sentence, ask) in [
+        ("no key", web.clone()),
+        ("a key", web.clone().key("k")),
+        ("another key", web.clone().key("l")),
+        ("policy Local", web.clone().key("l").local("a")),
+        (
+            "another selector and one more port",
+            web.clone().key("l").local("b").port(443),
+        ),
+        ("all as it was", web.clone()),
     ] {
-        assert_eq!(world.ask(&ask), "192.0.2.0@blue");
+        assert_eq!(world.ask(&ask), "192.0.2.0@blue", "{sentence}");
     }
 }
 
 #[test]
-fn who_changes_what_it_shared_under_leaves_and_the_others_stay() {
+fn metallb_1_3_who_changes_what_it_shared_under_leaves_and_the_others_stay() {
     let a = || service("a").port(80).key("k");
     let b = || service("b").port(443).key("k");
     for (sentence, changed) in [

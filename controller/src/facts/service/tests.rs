@@ -112,20 +112,76 @@ fn metallb_1_2_every_way_to_ask_for_addresses_is_understood_or_refused_with_a_re
 
 #[test]
 fn metallb_1_2_a_pool_and_a_sharing_key_are_asked_for_under_three_prefixes() {
-    for prefix in ["bellwether.dev", "metallb.io", "metallb.universe.tf"] {
-        let annotations = json!({
+    let both = |prefix: &str| {
+        json!({
             format!("{prefix}/address-pool"): "blue",
             format!("{prefix}/allow-shared-ip"): "web",
-        });
+        })
+    };
+    for (sentence, annotations, pool, key) in [
+        ("nothing is asked for", json!({}), Ok(None), None),
+        (
+            "ours",
+            both("bellwether.dev"),
+            Ok(Some("blue")),
+            Some("web"),
+        ),
+        (
+            "MetalLB's",
+            both("metallb.io"),
+            Ok(Some("blue")),
+            Some("web"),
+        ),
+        (
+            "MetalLB's deprecated ones",
+            both("metallb.universe.tf"),
+            Ok(Some("blue")),
+            Some("web"),
+        ),
+        (
+            "empty ones ask for nothing",
+            json!({ "metallb.io/address-pool": "", "metallb.io/allow-shared-ip": "" }),
+            Ok(None),
+            None,
+        ),
+        (
+            "two prefixes that agree",
+            json!({ "metallb.io/address-pool": "blue", "metallb.universe.tf/address-pool": "blue" }),
+            Ok(Some("blue")),
+            None,
+        ),
+        (
+            "two prefixes that differ are refused, where with MetalLB the new one wins",
+            json!({ "metallb.io/address-pool": "blue", "metallb.universe.tf/address-pool": "red" }),
+            Err("ContradictingAnnotations"),
+            None,
+        ),
+        (
+            "two keys that differ are refused too",
+            json!({ "metallb.io/allow-shared-ip": "a", "bellwether.dev/allow-shared-ip": "b" }),
+            Err("ContradictingAnnotations"),
+            None,
+        ),
+        (
+            "the pool that MetalLB gave the address from asks for nothing",
+            json!({ "metallb.io/ip-allocated-from-pool": "blue" }),
+            Ok(None),
+            None,
+        ),
+    ] {
         let facts = service(&annotations, &json!({}));
-        let pool = facts.wish.expect("it can be told").pool;
-        assert_eq!(pool, Some("blue".into()), "{prefix}");
-        assert_eq!(facts.sharing.key, SharingKey::new("web"), "{prefix}");
+        let found = facts.wish.map(|wish| wish.pool);
+        assert_eq!(
+            found.map_err(|problem| problem.reason()),
+            pool.map(|pool| pool.map(Into::into)),
+            "{sentence}"
+        );
+        assert_eq!(
+            facts.sharing.key,
+            key.and_then(SharingKey::new),
+            "{sentence}"
+        );
     }
-    let empty = json!({ "metallb.io/address-pool": "", "metallb.io/allow-shared-ip": "" });
-    let facts = service(&empty, &json!({}));
-    assert_eq!(facts.wish.expect("it can be told").pool, None);
-    assert_eq!(facts.sharing.key, None);
 }
 
 #[test]

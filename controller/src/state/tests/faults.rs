@@ -114,6 +114,67 @@ fn an_object_that_cannot_be_written_stops_no_other() {
     served(&world);
 }
 
+/// The counters of a pool are written when they can be, and nobody waits for that.
+#[test]
+fn weakness_4_51_a_pool_whose_status_cannot_be_written_slows_no_service() {
+    let mut world = world_with_services(0);
+    world.settle();
+    let before = world.pool_numbers("lan");
+    world.unwritable = Some("PoolStatus");
+    for number in 0..50 {
+        world.service(&format!("web-{number}"));
+    }
+    world.settle_for(0);
+    assert_eq!(served(&world).len(), 50);
+    assert_eq!(world.pool_numbers("lan"), before);
+    world.unwritable = None;
+    world.settle_for(60);
+    assert_eq!(world.pool_numbers("lan"), [256, 50, 206, 0]);
+}
+
+/// One kind of write fails, in one way, at the moment when it matters; then all is as if it had not.
+#[test]
+fn whichever_write_fails_and_however_it_is_made_up_for_and_nothing_written_twice() {
+    let text = || "as wished".to_owned();
+    let busy = |retry_after| CallError::TooManyRequests { retry_after };
+    let writes = ["CreateAnnouncement", "ServiceStatus", "PoolStatus"];
+    let failures: [(&str, CallError); 6] = [
+        ("409", CallError::Conflict(text())),
+        ("410", CallError::Gone(text())),
+        ("429", busy(None)),
+        ("429 with Retry-After", busy(Some(Duration::from_secs(3)))),
+        ("503", CallError::Unavailable(text())),
+        ("no answer", CallError::TimedOut(Duration::from_secs(5))),
+    ];
+    for write in writes {
+        for (sentence, failure) in &failures {
+            let mut world = world_with_services(0);
+            world.settle();
+            world.service("web");
+            // Up to the write that fails, and it.
+            world.fail_first = Some((write, failure.clone()));
+            let written = world.settle_for(60);
+            let count = written.iter().filter(|it| it.starts_with(write)).count();
+            assert_eq!(
+                count, 2,
+                "{write} {sentence}: once in vain, and once: {written:?}"
+            );
+            for other in writes.iter().filter(|other| **other != write) {
+                let count = written.iter().filter(|it| it.starts_with(other)).count();
+                assert_eq!(count, 1, "{write} {sentence}: {other}: {written:?}");
+            }
+            assert_eq!(served(&world), world.announced_addresses());
+            assert_eq!(world.pool_numbers("lan"), [256, 1, 255, 0]);
+            world.list_everything();
+            assert_eq!(
+                world.settle_for(60),
+                [""; 0],
+                "{write} {sentence}: then rest"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_thousand_creations_at_once_give_no_address_twice() {
     let mut world = World::new();

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bellwether_crds::label::EXCLUDE_FROM_LOAD_BALANCERS;
+use bellwether_daemon::watch::{Event, Key};
 
 use super::world::World;
+use crate::state::Input;
 
 fn world_of(nodes: &[&str]) -> World {
     let mut world = World::new();
@@ -158,4 +160,46 @@ fn a_node_that_is_not_on_the_network_of_the_address_does_not_count_if_another_is
     world.announce_all("b");
     world.settle();
     assert_eq!(world.conditions("web")[1], "Announced");
+}
+
+fn delete_node(world: &mut World, name: &str) {
+    world.server.borrow_mut().nodes.remove(name);
+    let key = Key {
+        namespace: String::new(),
+        name: name.to_owned(),
+    };
+    world.handle(Input::Node(Event::Deleted(key)));
+}
+
+/// With MetalLB without its member list a dead node keeps its addresses.
+#[test]
+fn complaint_3_1_7_the_word_of_a_dead_node_does_not_count() {
+    let rows: [(&str, fn(&mut World)); 3] = [
+        ("it is not ready for long", |world| {
+            lose(world, "a");
+            world.settle_for(25);
+        }),
+        ("its Node is deleted", |world| delete_node(world, "a")),
+        ("its Node is deleted while no controller runs", |world| {
+            world.server.borrow_mut().nodes.remove("a");
+            world.restart();
+        }),
+    ];
+    for (sentence, dies) in rows {
+        let mut world = world_of(&["a", "b", "c"]);
+        world.pool("lan", &["192.0.2.0/29"]);
+        world.advertise("lan");
+        world.service("web");
+        world.settle();
+        world.announce_all("a");
+        world.settle();
+        assert_eq!(world.conditions("web")[1], "Announced", "{sentence}");
+        dies(&mut world);
+        world.settle();
+        let reason = &world.conditions("web")[1];
+        assert_eq!(reason, "WaitingForSpeaker", "{sentence}");
+        world.announce_all("b");
+        world.settle();
+        assert_eq!(world.conditions("web")[1], "Announced", "{sentence}");
+    }
 }

@@ -1,7 +1,13 @@
 //! What the status of a pool says.
 
+use bellwether_core::pool::Strategy;
+use bellwether_core::sharing::{Port, Protocol, SharingKey};
+use bellwether_crds::pool::IPAddressPoolStatus;
+use bellwether_daemon::watch::Event;
+
 use super::world::World;
 use crate::facts::Reallocation;
+use crate::state::Input;
 
 fn ready_world() -> World {
     let mut world = World::new();
@@ -86,6 +92,106 @@ fn an_address_that_its_pool_does_not_give_any_more_is_said_on_both_until_it_is_m
     world.settle();
     assert_eq!(world.pool_reasons("lan")[4], "NoStrays");
     assert_eq!(world.conditions("web")[0], "Allocated");
+}
+
+/// Somebody writes into the status of a pool.
+fn edit_status(world: &mut World, edit: fn(&mut IPAddressPoolStatus)) {
+    let mut server = world.server.borrow_mut();
+    let version = server.version("lan");
+    let facts = server.pools.get_mut("lan").expect("the pool");
+    facts.version = version;
+    edit(&mut facts.status);
+    let facts = facts.clone();
+    drop(server);
+    world.handle(Input::Pool(Event::Applied(facts)));
+}
+
+#[test]
+fn metallb_1_1_the_status_of_a_pool_says_what_is_in_use_whoever_wrote_into_it() {
+    let share = |world: &mut World, name: &str, port: u16| {
+        world.change_service(name, |service| {
+            service.sharing.key = SharingKey::new("k");
+            let protocol = Protocol::Tcp;
+            service.sharing.ports = [Port {
+                protocol,
+                number: port,
+            }]
+            .into();
+        });
+    };
+    let rows: [(&str, &dyn Fn(&mut World), [i64; 4]); 7] = [
+        ("nothing is used", &|_| {}, [8, 0, 8, 0]),
+        (
+            "two Services have an address each",
+            &|world| {
+                world.service("web");
+                world.service("mail");
+            },
+            [8, 2, 6, 0],
+        ),
+        (
+            "one of them is deleted",
+            &|world| {
+                world.service("web");
+                world.service("mail");
+                world.settle();
+                world.delete_service("web");
+            },
+            [8, 1, 7, 0],
+        ),
+        (
+            "two share one, and it counts once",
+            &|world| {
+                share(world, "web", 80);
+                share(world, "mail", 25);
+            },
+            [8, 1, 7, 0],
+        ),
+        (
+            "what is excluded is not there",
+            &|world| {
+                world.service("web");
+                world.settle();
+                world.pool_with("lan", &["192.0.2.0/29"], |spec| {
+                    spec.exclude = vec!["192.0.2.4/30".to_owned()];
+                });
+            },
+            [4, 1, 3, 0],
+        ),
+        (
+            "somebody has written another number: it is put right",
+            &|world| {
+                world.service("web");
+                world.settle_for(60);
+                edit_status(world, |status| status.assigned_ipv4 = 99);
+            },
+            [8, 1, 7, 0],
+        ),
+        (
+            "somebody has cleared it: it is put right",
+            &|world| {
+                world.service("web");
+                world.settle_for(60);
+                edit_status(world, |status| *status = IPAddressPoolStatus::default());
+            },
+            [8, 1, 7, 0],
+        ),
+    ];
+    for (sentence, change, numbers) in rows {
+        let mut world = ready_world();
+        world.pool_with("lan", &["192.0.2.0/29"], |spec| {
+            spec.strategy = Strategy::First;
+        });
+        world.settle_for(60);
+        change(&mut world);
+        world.settle_for(60);
+        assert_eq!(world.pool_numbers("lan"), numbers, "{sentence}");
+        assert_eq!(
+            world.settle_for(60),
+            [""; 0],
+            "{sentence}: then it is quiet"
+        );
+    }
 }
 
 fn cooldown(spec: &mut bellwether_core::pool::PoolSpec) {

@@ -39,6 +39,10 @@ pub(super) struct World {
     pub(super) conflict_next: usize,
     /// What comes of the next writes: an error, and whether the write took effect all the same.
     pub(super) failures: VecDeque<(CallError, bool)>,
+    /// The first write whose name begins so fails like this.
+    pub(super) fail_first: Option<(&'static str, CallError)>,
+    /// Writes whose name begins so never succeed.
+    pub(super) unwritable: Option<&'static str>,
 }
 
 fn key(name: &ServiceName) -> Key {
@@ -66,6 +70,8 @@ impl World {
             events: Vec::new(),
             conflict_next: 0,
             failures: VecDeque::new(),
+            fail_first: None,
+            unwritable: None,
         };
         world.list_everything();
         world
@@ -367,6 +373,12 @@ impl World {
         let result = if self.conflict_next > 0 {
             self.conflict_next -= 1;
             Err(CallError::Conflict("as wished".to_owned()))
+        } else if let Some((_, error)) =
+            (self.fail_first).take_if(|(kind, _)| line.starts_with(*kind))
+        {
+            Err(error)
+        } else if self.unwritable.is_some_and(|kind| line.starts_with(kind)) {
+            Err(CallError::Unavailable("as wished".to_owned()))
         } else if let Some((error, takes_effect)) = self.failures.pop_front() {
             if takes_effect {
                 // The answer is what gets lost.
