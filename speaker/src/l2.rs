@@ -632,7 +632,7 @@ impl L2 {
             // Asked right before the answer leaves (R6, A9). Of an address that is handed over each
             // question is answered by the one whose it was when it came.
             let may = self.election.may_answer(index, now);
-            let asked_at = party::arrival(stamp, clock::now());
+            let asked_at = clock::arrival(stamp);
             let announces = |address| {
                 may && if self.announcer.announces(address, index) {
                     !self.election.was_others(address, asked_at)

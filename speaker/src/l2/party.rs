@@ -11,11 +11,10 @@ use bellwether_core::link::LinkIndex;
 use bellwether_core::mac::MacAddr;
 use bellwether_core::membership::Channel;
 use bellwether_core::moment::Moment;
-use nix::sys::time::{TimeSpec, TimeValLike};
-use nix::time::{ClockId, clock_gettime};
 
 use super::L2;
 use super::poller;
+use crate::clock;
 
 /// How many beacons are taken from one socket in one turn: more than all speakers can send while
 /// this one is away for as long as it may be, so that in practice all are.
@@ -56,7 +55,7 @@ impl L2 {
                     return;
                 }
             };
-            let at = arrival(stamp, now).max(self.drained_at);
+            let at = clock::arrival(stamp).max(self.drained_at);
             let payload = Ethernet::parse(received.octets).map(|frame| frame.payload);
             let opened = match payload {
                 Ok(payload) => keyring.open(payload, self.election.spares()),
@@ -76,7 +75,8 @@ impl L2 {
                 return;
             };
             let opened = keyring.open_datagram(&buffer[..length], self.election.spares());
-            self.take_beacon(Channel::Unicast, opened, now, now);
+            // It has no stamp. When the turn began it need not have been there.
+            self.take_beacon(Channel::Unicast, opened, clock::now(), now);
         }
     }
 
@@ -175,15 +175,4 @@ impl L2 {
             tracing::trace!(%cause, "a beacon is not taken in");
         }
     }
-}
-
-/// When a frame came that is read now: by the kernel's stamp, which is of the wall clock, and so
-/// worth no more than its distance from now (R5).
-pub(super) fn arrival(stamp: Option<TimeSpec>, now: Moment) -> Moment {
-    let age = stamp.and_then(|stamp| {
-        let wall = clock_gettime(ClockId::CLOCK_REALTIME).ok()?;
-        let nanoseconds = (wall - stamp).num_nanoseconds();
-        u64::try_from(nanoseconds).ok()
-    });
-    now - std::time::Duration::from_nanos(age.unwrap_or(0))
 }
