@@ -54,6 +54,7 @@ use crate::socket::control_space;
 
 mod datagrams;
 mod look;
+mod pace;
 mod party;
 mod paths;
 mod poller;
@@ -66,6 +67,7 @@ pub use paths::Paths;
 pub use report::Report;
 
 use datagrams::Datagrams;
+use pace::Pace;
 use poller::{Channel, Poller, Source, Wake};
 use recorder::Recorder;
 use report::Reports;
@@ -242,6 +244,7 @@ struct L2 {
     frame: Vec<u8>,
     memberships: Memberships,
     poller: Poller,
+    pace: Pace,
     reports: Reports,
     metrics: Metrics,
     heartbeat: Heartbeat,
@@ -263,6 +266,7 @@ impl L2 {
         };
         Ok(Self {
             poller,
+            pace: Pace::default(),
             election: Election::new(part, now),
             recorder: Recorder::default(),
             datagrams,
@@ -330,7 +334,7 @@ impl L2 {
             if self.left {
                 return Ok(());
             }
-            let alarm = self.alarm(now);
+            let alarm = self.pace.next_turn(self.alarm(now), now);
             self.poller.wake_at(alarm)?;
         }
     }
