@@ -14,8 +14,12 @@ use super::{Election, Input, Output, OwnReason, ReleaseReason, Term};
 use crate::moment::Moment;
 use crate::name::NodeName;
 
-/// The version of the format. Another one is refused: the state is that of this program.
-pub const FORMAT: u32 = 1;
+/// The version of the format. Another one is refused: the state is that of this program. To be raised
+/// when what an election holds or is told changes.
+pub const FORMAT: u32 = 2;
+
+/// The version of this program, which a trace names, so that who cannot read it knows who can.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A line of a trace.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +29,9 @@ pub enum Line {
     Start {
         /// [`FORMAT`].
         format: u32,
+        /// [`VERSION`].
+        #[serde(default = "unknown")]
+        version: String,
         /// When.
         at: Moment,
         /// How many lines were lost before.
@@ -51,6 +58,25 @@ pub enum Line {
         /// What.
         decision: Decision,
     },
+}
+
+/// What is said of the version that recorded a trace of format 1, which did not name it.
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+impl Line {
+    /// A trace begins with this state, or goes on after so many lost lines.
+    #[must_use]
+    pub fn start(election: Election, lost: u64, at: Moment) -> Self {
+        Self::Start {
+            format: FORMAT,
+            version: VERSION.to_owned(),
+            at,
+            lost,
+            election: Box::new(election),
+        }
+    }
 }
 
 /// Who announces an address, as one node decides.
@@ -99,9 +125,15 @@ impl Decision {
 pub enum TraceError {
     /// It is of another version.
     #[error(
-        "the trace is of format {0}, and this program reads format {FORMAT}: use the version that recorded it"
+        "the trace is of format {format}, recorded by version {version}, and this program, version \
+         {VERSION}, reads format {FORMAT}: replay it with the version that recorded it, or record again"
     )]
-    Format(u32),
+    Format {
+        /// Its format.
+        format: u32,
+        /// The version of the program that recorded it.
+        version: String,
+    },
     /// It does not begin with a state.
     #[error("the trace does not begin with the state of an election")]
     Headless,
@@ -129,7 +161,9 @@ impl Replay {
     /// The next line. Returns what it says was decided, if it does.
     pub fn take(&mut self, line: Line) -> Result<Option<(Moment, Decision)>, TraceError> {
         match line {
-            Line::Start { format, .. } if format != FORMAT => Err(TraceError::Format(format)),
+            Line::Start {
+                format, version, ..
+            } if format != FORMAT => Err(TraceError::Format { format, version }),
             Line::Start { election, lost, .. } => {
                 self.pending.clear();
                 self.lost += lost;

@@ -4,7 +4,7 @@
 //! lost and counted; when there is room again the trace begins anew with the whole state, so that
 //! what follows can be replayed.
 
-use bellwether_core::election::trace::{Decision, FORMAT, Line};
+use bellwether_core::election::trace::{Decision, Line};
 use bellwether_core::election::{Election, Input, Output};
 use bellwether_core::moment::Moment;
 use tokio::sync::mpsc;
@@ -70,12 +70,7 @@ impl Recorder {
 
     fn start(&mut self, election: &Election, now: Moment) {
         let lost = std::mem::take(&mut self.lost);
-        self.send(Line::Start {
-            format: FORMAT,
-            at: now,
-            lost,
-            election: Box::new(election.clone()),
-        });
+        self.send(Line::start(election.clone(), lost, now));
     }
 
     fn send(&mut self, line: Line) {
