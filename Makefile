@@ -5,7 +5,7 @@ PYTHON ?= python3
 LAB := target/debug/bellwether-lab
 DENY := target/tools/bin/cargo-deny
 FUZZ := target/tools/bin/cargo-fuzz
-DECODERS := annotations arp beacon ethernet ndp pool range
+DECODERS := annotations arp beacon ethernet keys ndp pool range status trace
 # For how long each decoder is fed with anything.
 SECONDS ?= 60
 

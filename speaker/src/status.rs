@@ -27,7 +27,7 @@ use crate::privileges::Privileges;
 
 mod table;
 
-use table::render;
+pub use table::render;
 
 /// How long the L2 thread may take to say what it is at.
 const PATIENCE: Duration = Duration::from_secs(2);

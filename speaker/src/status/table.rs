@@ -11,7 +11,8 @@ use super::{LinkStatus, Status};
 use crate::l2::Rejections;
 
 /// What is read at a glance.
-pub(super) fn render(status: &Status) -> String {
+#[must_use]
+pub fn render(status: &Status) -> String {
     let Status {
         process, snapshot, ..
     } = status;
