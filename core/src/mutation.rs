@@ -25,6 +25,12 @@ pub enum Mutation {
     NoCorroboration,
     /// R11: take an address of a peer that was never heard without asking the wire.
     NeverUpIsDown,
+    /// R2: give up an address, and claim it again, each time the API says whose it may be.
+    ClaimAgain,
+    /// R2: give addresses away for balance though nobody has asked for it.
+    Restless,
+    /// R12: count the silence of a station also while nobody asks it.
+    UnaskedSilence,
     /// R12: go on as owner though nothing is heard.
     DeafOwner,
     /// R12: take an address though nothing is heard, and so give it up at once.
@@ -39,6 +45,8 @@ pub enum Mutation {
     SameTerm,
     /// 3.7: release at once instead of offering the address to a successor.
     NoHandover,
+    /// 3.7: answer also what was asked before the address was handed over to this node.
+    TwoAnswers,
     /// R3: take the address as soon as the owner is silent, whatever the rank.
     NoRank,
     /// R2: take the address from an owner that is behind in the order of candidates.
@@ -51,7 +59,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::AnyNode,
         Self::IgnoreLateness,
         Self::NoFence,
@@ -60,6 +68,9 @@ impl Mutation {
         Self::NoQuestion,
         Self::NoCorroboration,
         Self::NeverUpIsDown,
+        Self::ClaimAgain,
+        Self::Restless,
+        Self::UnaskedSilence,
         Self::DeafOwner,
         Self::DeafTaker,
         Self::NeverYield,
@@ -67,6 +78,7 @@ impl Mutation {
         Self::NoReannouncement,
         Self::SameTerm,
         Self::NoHandover,
+        Self::TwoAnswers,
         Self::NoRank,
         Self::NotSticky,
         Self::NoUnicast,

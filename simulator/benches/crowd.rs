@@ -313,7 +313,7 @@ impl Crowd {
                     }
                     self.send(index, Wire::Frame(frame));
                 }
-                Effect::Answer(frame) => self.send(index, Wire::Frame(frame)),
+                Effect::Answer(frame, _) => self.send(index, Wire::Frame(frame)),
                 Effect::Decided(_) => {}
             }
         }

@@ -8,13 +8,17 @@
 //! - frames: who announces or answers owns the address, may answer, and has sent a beacon lately
 //!   (I4, I8, R6)
 //! - terms: no claim repeats the term of an earlier one (I7)
-//! - no steady second announcer while two hear each other (I1)
+//! - no steady second announcer while two hear each other (I1), and who remains of two announces
+//!   once more (R13)
+//! - of an address that is handed over each question is answered by the one whose it was when it came
+//! - nothing moves while nothing is wrong, whatever the API repeats (R2)
 //! - some time after the last fault, each address that has a living candidate has exactly one
 //!   announcer, it keeps it, its announcement was the last one, and hosts believe it (I3)
 //! - every speaker can read the beacons of every other, of later versions and while keys are exchanged
 //! - the absence of the API changes no owner (I6)
 //!
-//! And of a fault that comes alone, after calm: the figures of the design, in [`alone`].
+//! And of a fault that comes alone, after calm: the figures of the design, in [`alone`]; of one that is
+//! always there: [`throughout`].
 
 use std::collections::BTreeMap;
 
@@ -23,8 +27,10 @@ use crate::plan::{Fault, Plan};
 
 mod alone;
 mod overlap;
+mod quiet;
 mod settled;
 mod speaking;
+mod throughout;
 
 const MILLISECOND: Time = 1_000_000;
 const SECOND: Time = 1000 * MILLISECOND;
@@ -52,6 +58,14 @@ pub struct Violation {
 struct Claim {
     since: Time,
     term: u64,
+    handed_over: bool,
+}
+
+/// An address that a node has handed over to another one.
+#[derive(Clone, Copy, Debug)]
+struct Past {
+    since: Time,
+    until: Time,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -66,6 +80,8 @@ struct Speaker {
     /// It was away too long, and must listen until then.
     listens_until: Time,
     claims: BTreeMap<usize, Claim>,
+    /// What it has handed over, by address.
+    past: BTreeMap<usize, Past>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -102,6 +118,8 @@ struct Checker<'a> {
     hearing_since: Time,
     /// Pairs that both announce, hear each other, and since when.
     overlaps: BTreeMap<(usize, usize, usize), Time>,
+    /// Who has to announce an address once more, because another one announced it too, and by when.
+    owed: BTreeMap<(usize, usize), Time>,
     active: Vec<usize>,
     /// When the last fault ended or began, and what it was.
     disturbed: Time,
@@ -130,6 +148,7 @@ pub fn check(plan: &Plan, history: &[Event]) -> Vec<Violation> {
     }
     checker.advance(plan.length * MILLISECOND);
     checker.violations.extend(alone::check(plan, history));
+    checker.violations.extend(throughout::check(plan, history));
     checker.violations
 }
 
@@ -158,6 +177,7 @@ impl<'a> Checker<'a> {
             reaching: vec![0; plan.nodes],
             hearing_since: 0,
             overlaps: BTreeMap::new(),
+            owed: BTreeMap::new(),
             active: Vec::new(),
             disturbed: 0,
             violations: Vec::new(),
@@ -184,6 +204,7 @@ impl<'a> Checker<'a> {
     /// Time passes: what has lasted too long by then is a violation.
     fn advance(&mut self, to: Time) {
         self.check_overlaps(to);
+        self.check_owed(to);
         let settled = self.disturbed + SETTLED;
         if self.now < settled && settled <= to && self.active.is_empty() {
             self.now = settled;
@@ -197,6 +218,7 @@ impl<'a> Checker<'a> {
             What::FaultBegan(fault) => {
                 self.active.push(*fault);
                 self.disturbed = self.now;
+                self.owed.clear();
             }
             What::FaultEnded(fault) => {
                 self.active.retain(|active| active != fault);
@@ -250,7 +272,12 @@ impl<'a> Checker<'a> {
                 term,
                 reason,
             } => self.owned(*node, *address, *term, *reason),
-            What::Released { node, address, .. } => {
+            What::Released {
+                node,
+                address,
+                reason,
+            } => {
+                self.released(*node, *address, *reason);
                 if let Some(claim) = self.speakers[*node].claims.remove(address) {
                     self.ended(*node, *address, claim);
                 }
@@ -258,9 +285,14 @@ impl<'a> Checker<'a> {
             }
             What::Announced { node, address } => {
                 self.addresses[*address].last_announced = Some(*node);
+                self.owed.remove(&(*address, *node));
                 self.speaks(*node, *address, "announces");
             }
-            What::Answered { node, address } => self.speaks(*node, *address, "answers for"),
+            What::Answered {
+                node,
+                address,
+                asked,
+            } => self.answers(*node, *address, *asked),
             // It is judged before all else.
             What::Endless => {}
             What::Alien(node) => self.violation(

@@ -72,6 +72,8 @@ pub enum What {
         node: usize,
         /// The address.
         address: usize,
+        /// When the question had reached it.
+        asked: Time,
     },
     /// A frame for an address that is not among those of the run, or one of a node's own.
     Alien(usize),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bellwether_core::election::trace::{Decision, Replay};
 use bellwether_core::moment::Moment;
 use bellwether_core::mutation::Mutation;
-use bellwether_simulator::plan::Plan;
+use bellwether_simulator::plan::{Plan, Trouble};
 use bellwether_simulator::replay::{ReplayError, replay};
 use bellwether_simulator::run::run;
 use bellwether_simulator::{mutants, shrink::shrink, timeline};
@@ -161,22 +161,25 @@ fn catch_all(first: u64, seeds: u64) -> ExitCode {
     let started = Instant::now();
     let mut missed = 0;
     mutants::catch_all(first, seeds, |verdict| {
-        let name = verdict.mutation;
+        let name = match verdict.trouble {
+            Trouble::Usual => format!("{:?}", verdict.mutation),
+            trouble @ Trouble::BlockedPort => format!("{:?}, {trouble}", verdict.mutation),
+        };
         if let Some((seed, violation)) = &verdict.caught {
-            println!("{name:?}: caught by seed {seed}: {}", violation.rule);
+            println!("{name}: caught by seed {seed}: {}", violation.rule);
         } else {
-            println!("{name:?}: not caught by {seeds} seeds");
+            println!("{name}: not caught by {seeds} seeds");
         }
         for (seed, violation) in &verdict.unbroken {
             let (rule, message) = (violation.rule, &violation.message);
-            println!("{name:?}: seed {seed} with all rules kept: {rule}: {message}");
+            println!("{name}: seed {seed} with all rules kept: {rule}: {message}");
         }
         missed += usize::from(!verdict.is_good());
     });
     println!(
         "{} of {} broken rules were noticed, in {:.1} s",
-        Mutation::ALL.len() - missed,
-        Mutation::ALL.len(),
+        mutants::trials() - missed,
+        mutants::trials(),
         started.elapsed().as_secs_f64()
     );
     if missed == 0 {

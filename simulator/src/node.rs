@@ -68,8 +68,8 @@ pub enum Effect {
     Beacon(Channel, Beacon),
     /// Announces or asks.
     Send(Frame),
-    /// Answers.
-    Answer(Frame),
+    /// Answers a question that had come in at that time.
+    Answer(Frame, Time),
     /// Says what the election has decided.
     Decided(Output),
 }
@@ -89,7 +89,8 @@ pub struct Node {
     pub send_fails: bool,
     /// Its election has more and more to do in one turn of the loop.
     pub stuck: bool,
-    arp: Vec<Rc<Frame>>,
+    /// What is still to be answered, and when it came in.
+    arp: Vec<(Time, Rc<Frame>)>,
 }
 
 impl Node {
@@ -166,7 +167,7 @@ impl Node {
                         now,
                     );
                 }
-                Arrived::Frame(frame) => self.arp.push(frame),
+                Arrived::Frame(frame) => self.arp.push((at, frame)),
                 // It is opened before it comes here.
                 Arrived::Sealed(..) => {}
             }
@@ -174,8 +175,8 @@ impl Node {
         self.election.on_deadline(now);
         self.act(now);
         let frames = std::mem::take(&mut self.arp);
-        for frame in &frames {
-            self.serve(frame, now);
+        for (at, frame) in &frames {
+            self.serve(frame, *at, now);
         }
         self.announcer.on_deadline(now);
         self.announce(now);
@@ -196,7 +197,9 @@ impl Node {
             .map(Moment::as_nanos)
     }
 
-    fn serve(&mut self, frame: &Frame, now: Moment) {
+    /// Answers what has come in at that time. Of an address that is handed over each question is
+    /// answered by the one whose it was when it came.
+    fn serve(&mut self, frame: &Frame, at: Time, now: Moment) {
         if let Some((address, mac)) = frame.claim() {
             let link = LINK;
             self.tell(Input::Seen { link, address, mac }, now);
@@ -214,11 +217,16 @@ impl Node {
             },
         };
         let may = self.election.may_answer(LINK, now);
+        let asked_at = Moment::from_nanos(at);
         let verdict = respond(&received, link, &self.links, |address| {
-            may && self.announcer.announces(address, LINK)
+            may && if self.announcer.announces(address, LINK) {
+                !self.election.was_others(address, asked_at)
+            } else {
+                self.election.was_owner(address, LINK, asked_at)
+            }
         });
         if let Verdict::Answer(answer) = verdict {
-            self.effects.push(Effect::Answer(answer));
+            self.effects.push(Effect::Answer(answer, at));
         }
     }
 

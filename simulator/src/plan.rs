@@ -1,10 +1,13 @@
 //! What happens in a run.
 
 use bellwether_core::membership::timing::Profile;
-use bellwether_core::mutation::Mutation;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
+
+mod mutant;
+
+pub use mutant::{Trouble, trouble, troubles};
 
 /// A run: what there is, and what goes wrong.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -111,6 +114,8 @@ pub enum Fault {
     Disorder(Nodes),
     /// The key that beacons are signed with is exchanged, in three sweeps over all nodes.
     Rotate,
+    /// Hosts ask all the time, as if they remembered nothing.
+    Questions,
 }
 
 /// When faults begin at the earliest: until then all speakers start and find each other.
@@ -165,8 +170,13 @@ impl Plan {
                     1 | 2 => rng.random_range(400..3_000),
                     _ => rng.random_range(3_000..8_000),
                 };
-                let lasts = lasts.min((length - QUIET).saturating_sub(at)).max(20);
                 let kind = kinds[rng.random_range(0..kinds.len())];
+                let lasts = if kind == LONE_SURVIVOR {
+                    rng.random_range(11_000..20_000)
+                } else {
+                    lasts
+                };
+                let lasts = lasts.min((length - QUIET).saturating_sub(at)).max(20);
                 let fault = plan.fault(kind, &mut rng);
                 last = last.max(lasts);
                 let offset = if together > 1 {
@@ -207,87 +217,9 @@ impl Plan {
         }
     }
 
-    /// A run in which the rule that `mutation` breaks matters: one kind of fault comes again and
-    /// again, alone.
-    #[must_use]
-    pub fn for_mutant(seed: u64, mutation: Mutation) -> Self {
-        let mut plan = Self::of(seed);
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5eed);
-        plan.loss = 0;
-        // A part of the network without a station takes over only if there is none anywhere.
-        plan.gateway = !matches!(
-            mutation,
-            Mutation::NeverYield | Mutation::NoReannouncement | Mutation::SelfishTieBreak
-        );
-        plan.nodes = plan.nodes.max(3);
-        plan.faults.clear();
-        let mut at = START + 2_000;
-        let (nodes, lasts) = (plan.nodes, plan.length - QUIET - at);
-        let late_everywhere = |late| {
-            (0..nodes).map(move |node| Timed {
-                at,
-                lasts,
-                fault: Fault::Late(node, late),
-            })
-        };
-        if mutation == Mutation::IgnoreLateness {
-            // Who loses an address finds no better owner.
-            plan.faults.extend(late_everywhere(390));
-            return plan;
-        }
-        if mutation == Mutation::DeafTaker {
-            // Who is late at times is not silent yet when who heard it last falls deaf.
-            plan.faults.extend(late_everywhere(200));
-        }
-        if mutation == Mutation::NoUnicast {
-            // No beacon ever passes between two nodes.
-            plan.faults.extend((0..plan.nodes).map(|node| Timed {
-                at: 0,
-                lasts: plan.length,
-                fault: Fault::Filter(1 << node),
-            }));
-        }
-        while at < plan.length - QUIET {
-            let lasts = rng.random_range(5_000..8_000);
-            let node = rng.random_range(0..plan.nodes);
-            let other = (node + rng.random_range(1..plan.nodes)) % plan.nodes;
-            let address = rng.random_range(0..plan.addresses);
-            let fault = match mutation {
-                Mutation::NoCorroboration => Fault::OneWay(node, other),
-                Mutation::NoProbe => Fault::Stranger(address),
-                Mutation::NoQuestion | Mutation::NeverUpIsDown => Fault::Filter(1 << node),
-                Mutation::DeafOwner | Mutation::ClaimBlind | Mutation::DeafTaker => {
-                    Fault::Deaf(node)
-                }
-                Mutation::NoHandover => Fault::Leave(node),
-                Mutation::AnyNode => Fault::Exclude(node),
-                Mutation::NoFence => Fault::SendFails(node),
-                Mutation::NoGap | Mutation::SameTerm => Fault::Pause(node),
-                Mutation::NeverYield | Mutation::NoReannouncement | Mutation::SelfishTieBreak => {
-                    Fault::Split(1 << node)
-                }
-                _ => Fault::Crash(1 << node),
-            };
-            plan.faults.push(Timed { at, lasts, fault });
-            let (at_too, lasts_too, too) = match mutation {
-                // It is asked for only when nobody has owned it before.
-                Mutation::NoProbe => (at - 2_000, 3_000, Some(Fault::Unassign(address))),
-                // It comes back, and has never heard those who own the others.
-                Mutation::NeverUpIsDown => (at + 1_500, 20, Some(Fault::Kill(node))),
-                // It is deaf when it is offered what the others own.
-                Mutation::DeafTaker => (at - 100, lasts, Some(Fault::MoveTo(address, node))),
-                // Both parts start from the same term.
-                Mutation::SelfishTieBreak => (at + 500, 20, Some(Fault::KillAll)),
-                _ => (0, 0, None),
-            };
-            plan.faults.extend(too.map(|fault| Timed {
-                at: at_too,
-                lasts: lasts_too,
-                fault,
-            }));
-            at += lasts + 6_500;
-        }
-        plan
+    /// All nodes but that one.
+    const fn all_but(&self, node: usize) -> Nodes {
+        ((1 << self.nodes) - 1) & !(1 << node)
     }
 
     /// Some of the nodes, but neither none nor all.
@@ -330,10 +262,15 @@ impl Plan {
             27 => Fault::Blocked(node),
             28 => Fault::Ageing(rng.random_range(20..2_000)),
             29 => Fault::Disorder(self.some_nodes(rng) | rng.random_range(0..1 << self.nodes)),
-            _ => Fault::Rotate,
+            30 => Fault::Rotate,
+            31 => Fault::Questions,
+            _ => Fault::Crash(self.all_but(node)),
         }
     }
 }
 
 /// How many kinds of faults there are.
-const KINDS: u32 = 31;
+const KINDS: u32 = 33;
+
+/// All nodes but one lose power, for so long that the one is asked by nobody and asks nobody any more.
+const LONE_SURVIVOR: u32 = 32;

@@ -52,6 +52,8 @@ enum Next {
     /// A claim is recorded.
     Record(usize, usize, u64),
     Start(usize),
+    /// A node is told all addresses again, if it is still the same start of its speaker.
+    Relist(usize, u64),
     /// A node learns an older state of an address again.
     Relearn(usize, usize, u64),
     /// The next sweep of an exchange of keys is due; so many are left after it.
@@ -80,6 +82,8 @@ struct Place {
 /// An address as the API has it.
 struct Known {
     excluded: u32,
+    /// Those who may announce it, as it was told last.
+    candidates: Option<u32>,
     assigned: bool,
     move_to: Option<usize>,
     recorded: Option<(usize, u64)>,
@@ -137,6 +141,7 @@ impl<'a> World<'a> {
         });
         let api = (0..plan.addresses).map(|_| Known {
             excluded: 0,
+            candidates: None,
             assigned: true,
             move_to: None,
             recorded: None,
@@ -255,6 +260,7 @@ impl<'a> World<'a> {
             Next::Learn(node, address, version) => self.learn(node, address, version),
             Next::Record(node, address, term) => self.record(node, address, term),
             Next::Start(node) => self.start(node),
+            Next::Relist(node, start) => self.relist(node, start),
             Next::Relearn(node, address, version) => self.relearn(node, address, version),
             Next::Sweep(left) => self.sweep(left),
             Next::Rekey(node) => self.rekey(node),

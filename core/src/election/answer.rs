@@ -41,6 +41,7 @@ impl Election {
     #[must_use]
     pub fn was_others(&self, address: IpAddr, asked_at: Moment) -> bool {
         let own = self.contests.get(&address);
+        let own = own.filter(|_| self.rules.keep(Mutation::TwoAnswers));
         own.and_then(|contest| contest.own.as_ref())
             .is_some_and(|own| own.reason == OwnReason::HandedOver && asked_at < own.since)
     }

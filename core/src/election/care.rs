@@ -215,8 +215,10 @@ impl Election {
             self.ask_for_witness();
         }
         let mut fell_deaf = false;
+        let only_asked = self.rules.keep(Mutation::UnaskedSilence);
         for (channel, hearing) in self.membership.hearings_mut() {
-            fell_deaf |= matches!(channel, Channel::Link(_)) && hearing.notice_deafness(now, limit);
+            fell_deaf |= matches!(channel, Channel::Link(_))
+                && hearing.notice_deafness(now, limit, only_asked);
         }
         if fell_deaf {
             self.look_at_all();

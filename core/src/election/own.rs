@@ -343,6 +343,9 @@ impl Election {
         if nobody {
             self.release(address, ReleaseReason::NoCandidate);
         }
+        if !self.rules.keep(Mutation::ClaimAgain) {
+            self.release(address, ReleaseReason::NoCandidate);
+        }
         self.dirty.insert(address);
     }
 
@@ -393,7 +396,8 @@ impl Election {
     /// R2: if asked for, gives one address per second to a candidate that has far fewer.
     pub(super) fn rebalance(&mut self) {
         let now = self.now;
-        if !self.config.rebalance || now < self.rebalance_at || self.leaving {
+        let asked_for = self.config.rebalance || !self.rules.keep(Mutation::Restless);
+        if !asked_for || now < self.rebalance_at || self.leaving {
             return;
         }
         self.rebalance_at = now + REBALANCE;

@@ -136,15 +136,22 @@ impl Hearing {
     /// R12: notices that nothing arrives any more, or never has. Says whether that is new.
     ///
     /// A station speaks when it is asked: its silence means something only then. Who is alone with a
-    /// gateway hears nothing most of the time.
-    pub(crate) fn notice_deafness(&mut self, now: Moment, limit: Duration) -> bool {
+    /// gateway hears nothing most of the time. Without `only_asked` that rule is broken.
+    pub(crate) fn notice_deafness(
+        &mut self,
+        now: Moment,
+        limit: Duration,
+        only_asked: bool,
+    ) -> bool {
         let most = tenths(limit, DEAF);
         let is_ignored = self
             .unanswered
             .is_some_and(|since| now.since(since) > tenths(limit, DEAF - SUSPECT));
         let deaf = match self.silence(now) {
             Some(silence) => {
-                silence > most && self.has_witness(now) && (is_ignored || !self.has_station(now))
+                silence > most
+                    && self.has_witness(now)
+                    && (is_ignored || !only_asked || !self.has_station(now))
             }
             None => now.since(self.clear_since) > most,
         };

@@ -6,13 +6,14 @@
 //! | crash of several | 2 I more for each | theirs, once |
 //! | one node is mute, or its port is blocked | as after its crash | its own, once |
 //! | one node is deaf | 1.2 T + 30 ms, if it was the owner | its own, once |
+//! | all nodes but one crash | as after the crash of several, for as long as it lasts | theirs, once |
 //! | one direction between two of three or more, beacons filtered, late loops, duplicates, no API | | none |
 //! | forgetful switch, an exchange of keys, an API that repeats itself | | none |
 //! | stop, exclusion | 0 | its own, once |
+//!
+//! Who is deaf, or whose port is blocked, owns nothing after 1.2 T + 30 ms.
 
 use std::collections::BTreeMap;
-
-use bellwether_core::election::OwnReason;
 
 use crate::history::{Event, Time, What};
 use crate::plan::{Fault, Nodes, Plan};
@@ -24,9 +25,6 @@ pub(super) fn check(plan: &Plan, history: &[Event]) -> Vec<Violation> {
     if plan.loss > 0 || !plan.gateway {
         return violations;
     }
-    violations.extend(never_heard(plan, history));
-    violations.extend(always_late(plan, history));
-    violations.extend(crash_without_beacons(plan, history));
     for (index, timed) in plan.faults.iter().enumerate() {
         let began = timed.at * MILLISECOND;
         let ended = (timed.at + timed.lasts) * MILLISECOND;
@@ -76,8 +74,7 @@ fn has_flapped(plan: &Plan, history: &[Event], began: Time) -> bool {
 
 /// The time in which nobody announced the address, at most, within the window; counting a node in
 /// `useless` as nobody.
-fn longest_silence(
-    plan: &Plan,
+pub(super) fn longest_silence(
     history: &[Event],
     address: usize,
     window: (Time, Time),
@@ -122,13 +119,12 @@ fn longest_silence(
     if let Some(begin) = since {
         longest = longest.max(window.1.saturating_sub(begin));
     }
-    let _ = plan;
     if owned_at_start { longest } else { 0 }
 }
 
 /// R5: the longest silence that one of `nodes` has allowed itself in its last beacons by then. Who was
 /// late at times is given more time, also after that.
-fn promised(plan: &Plan, history: &[Event], nodes: Nodes, by: Time) -> Time {
+pub(super) fn promised(plan: &Plan, history: &[Event], nodes: Nodes, by: Time) -> Time {
     const HEARD_LAST: Time = SECOND;
     let lateness = history
         .iter()
@@ -153,7 +149,7 @@ fn judge(
     let window = (began, ended);
     let silence = |useless: u32| {
         (0..plan.addresses)
-            .map(|address| longest_silence(plan, history, address, window, useless))
+            .map(|address| longest_silence(history, address, window, useless))
             .max()
             .unwrap_or(0)
     };
@@ -191,15 +187,19 @@ fn judge(
             let crashed = (left > 0).then(|| within("I2", 0, most)).flatten();
             crashed
                 .or_else(|| one_each(plan, history, fault, window))
+                .or_else(|| moved_later(history, fault, began + most + SECOND, ended))
                 .or_else(|| taken_back(history, fault, ended))
         }
         Fault::Mute(node) | Fault::Blocked(node) => {
             let most = promised(1 << node) + 10 * MILLISECOND + SLACK;
+            let deaf = matches!(fault, Fault::Blocked(_));
             within("I2", 1 << node, most)
+                .or_else(|| deaf.then(|| owned_by_deaf(plan, history, node, began, ended))?)
         }
         Fault::Deaf(node) => {
             let most = limit * 12 / 10 + 30 * MILLISECOND + SLACK;
             within("I2", 1 << node, most)
+                .or_else(|| owned_by_deaf(plan, history, node, began, ended))
                 .or_else(|| claims_of_deaf(history, node, began, ended, limit))
         }
         Fault::Exclude(node) if alone > 0 => {
@@ -219,6 +219,23 @@ fn judge(
     }
 }
 
+/// R12: a while after it hears nothing any more a node owns nothing.
+fn owned_by_deaf(
+    plan: &Plan,
+    history: &[Event],
+    deaf: usize,
+    began: Time,
+    ended: Time,
+) -> Option<Violation> {
+    let most = allowed_silence(plan, 0) * 12 / 10 + 30 * MILLISECOND + SLACK;
+    let (address, at) = owned_since(history, deaf, began + most, ended)?;
+    Some(Violation {
+        at,
+        rule: "R12",
+        message: format!("node {deaf} owns address {address}, and hears nothing"),
+    })
+}
+
 /// R1: a while after it was taken out of the candidates a node owns nothing, and takes nothing.
 fn owned_by_outsider(
     history: &[Event],
@@ -228,26 +245,36 @@ fn owned_by_outsider(
 ) -> Option<Violation> {
     // Until all have learned it, and an offer or two have been made.
     const GIVEN_AWAY: Time = 3 * SECOND;
+    let (address, at) = owned_since(history, outsider, began + GIVEN_AWAY, ended)?;
+    Some(Violation {
+        at,
+        rule: "R1",
+        message: format!("node {outsider} owns address {address}, and is no candidate"),
+    })
+}
+
+/// What the node owns after that time and before the end, and when that is seen first.
+fn owned_since(history: &[Event], node: usize, from: Time, end: Time) -> Option<(usize, Time)> {
     let mut owned = BTreeMap::new();
-    for event in history.iter().take_while(|event| event.at < ended) {
+    for event in history.iter().take_while(|event| event.at < end) {
         match event.what {
-            What::Owned { node, address, .. } if node == outsider => {
+            What::Owned {
+                node: of, address, ..
+            } if of == node => {
                 owned.insert(address, event.at);
             }
-            What::Released { node, address, .. } if node == outsider => {
+            What::Released {
+                node: of, address, ..
+            } if of == node => {
                 owned.remove(&address);
             }
-            What::Ended(node) if node == outsider => owned.clear(),
+            What::Ended(of) if of == node => owned.clear(),
             _ => {}
         }
-        if event.at > began + GIVEN_AWAY
-            && let Some((address, _)) = owned.first_key_value()
+        if event.at > from
+            && let Some((&address, _)) = owned.first_key_value()
         {
-            return Some(Violation {
-                at: event.at,
-                rule: "R1",
-                message: format!("node {outsider} owns address {address}, and is no candidate"),
-            });
+            return Some((address, event.at));
         }
     }
     None
@@ -267,47 +294,6 @@ fn always_the_same(plan: &Plan, history: &[Event]) -> bool {
         }
         _ => true,
     })
-}
-
-/// R15: where no beacon ever passes between two nodes, and datagrams and all else do, a crash costs
-/// little more than elsewhere.
-fn crash_without_beacons(plan: &Plan, history: &[Event]) -> Option<Violation> {
-    let filtered = |nodes: Nodes| {
-        plan.faults.iter().any(|timed| {
-            timed.fault == Fault::Filter(nodes) && timed.at == 0 && timed.lasts >= plan.length
-        })
-    };
-    let kind = |fault| matches!(fault, Fault::Filter(_) | Fault::Crash(_));
-    if !plan.faults.iter().all(|timed| kind(timed.fault))
-        || !(0..plan.nodes).all(|node| filtered(1 << node))
-    {
-        return None;
-    }
-    let crashes = plan.faults.iter().filter_map(|timed| match timed.fault {
-        Fault::Crash(nodes) => Some((nodes, timed)),
-        _ => None,
-    });
-    for (nodes, timed) in crashes {
-        let (began, lasts) = (timed.at * MILLISECOND, timed.lasts * MILLISECOND);
-        let most = 2 * promised(plan, history, nodes, began) + SLACK;
-        let window = (began, began + lasts);
-        let silence = (0..plan.addresses)
-            .map(|address| longest_silence(plan, history, address, window, 0))
-            .max()?;
-        if silence > most {
-            return Some(Violation {
-                at: began,
-                rule: "R15",
-                message: format!(
-                    "without beacons nobody announced an address for {} ms after a crash, and {} ms \
-                     are allowed",
-                    silence / MILLISECOND,
-                    most / MILLISECOND
-                ),
-            });
-        }
-    }
-    None
 }
 
 /// After a crash each address is taken once.
@@ -332,88 +318,20 @@ fn one_each(
     })
 }
 
-/// R5: where loops are late for long, all know, and nobody loses an address by it.
-fn always_late(plan: &Plan, history: &[Event]) -> Option<Violation> {
-    const LEARNED: Time = 10 * SECOND;
-    let late = |fault: Fault| matches!(fault, Fault::Late(_, by) if by < 400);
-    let from = plan.faults.iter().map(|timed| timed.at).max()? * MILLISECOND + LEARNED;
-    if !plan.faults.iter().all(|timed| late(timed.fault)) {
-        return None;
-    }
-    let until = plan
-        .faults
-        .iter()
-        .map(|timed| timed.at + timed.lasts)
-        .min()?
-        * MILLISECOND;
+/// R12: who is left keeps what it has taken, for as long as it is alone with a gateway.
+fn moved_later(history: &[Event], fault: Fault, from: Time, ended: Time) -> Option<Violation> {
     history
         .iter()
-        .filter(|event| event.at > from && event.at < until)
-        .find(|event| matches!(event.what, What::Owned { .. }))
+        .filter(|event| event.at > from && event.at < ended)
+        .find(|event| matches!(event.what, What::Owned { .. } | What::Released { .. }))
         .map(|event| Violation {
             at: event.at,
-            rule: "R5",
+            rule: "R12",
             message: format!(
-                "an address moved though all are known to be late: {:?}",
+                "{fault:?}: an address moved again after it had been taken over: {:?}",
                 event.what
             ),
         })
-}
-
-/// R11: who starts and does not hear the beacons of an owner asks before it takes: while beacons are
-/// filtered, and nothing else is wrong, a node that starts takes nothing that is announced.
-fn never_heard(plan: &Plan, history: &[Event]) -> Option<Violation> {
-    let kind = |fault: Fault| matches!(fault, Fault::Filter(_) | Fault::Kill(_));
-    if !plan.faults.iter().all(|timed| kind(timed.fault)) {
-        return None;
-    }
-    let filtered = |at: Time| {
-        plan.faults.iter().any(|timed| {
-            matches!(timed.fault, Fault::Filter(_))
-                && at > timed.at * MILLISECOND
-                && at < (timed.at + timed.lasts) * MILLISECOND
-        })
-    };
-    let mut owners = vec![BTreeMap::new(); plan.addresses];
-    let mut started = vec![0; plan.nodes];
-    for event in history {
-        match event.what {
-            What::Started(node) => started[node] = event.at,
-            What::Ended(node) => owners.iter_mut().for_each(|owners| {
-                owners.remove(&node);
-            }),
-            What::Released { node, address, .. } => {
-                owners[address].remove(&node);
-            }
-            What::Owned {
-                node,
-                address,
-                reason,
-                ..
-            } => {
-                let other = owners[address].iter().find(|&(_, &since)| {
-                    event.at > since + SECOND && since + SECOND / 2 < started[node]
-                });
-                if let Some((other, _)) = other
-                    && filtered(event.at)
-                    && event.at < started[node] + 5 * SECOND
-                    && reason == OwnReason::Unclaimed
-                {
-                    return Some(Violation {
-                        at: event.at,
-                        rule: "R11",
-                        message: format!(
-                            "node {node} has started and takes address {address} from node {other}, \
-                             which it does not hear"
-                        ),
-                    });
-                }
-                owners[address].insert(node, event.at);
-            }
-            _ => {}
-        }
-    }
-    None
 }
 
 /// R2: who returns takes nothing away.

@@ -3,6 +3,7 @@
 use bellwether_core::election::OwnReason;
 
 use super::{Checker, Claim, MILLISECOND, SECOND};
+use crate::history::Time;
 use crate::plan::Fault;
 
 impl Checker<'_> {
@@ -13,6 +14,10 @@ impl Checker<'_> {
         {
             return;
         }
+        self.moves(
+            address,
+            &format!("node {node} takes it, with term {term} ({reason})"),
+        );
         // What is true when it takes it is true when it gives it up.
         let terms = self.addresses[address].terms.iter();
         let at_once = terms.filter(|&&(owner, _, since, _)| owner == node && since == now);
@@ -73,9 +78,14 @@ impl Checker<'_> {
         }
         self.addresses[address].was_owned = self.addresses[address].candidates != 0;
         self.addresses[address].terms.push((node, term, now, 0));
-        self.speakers[node]
-            .claims
-            .insert(address, Claim { since: now, term });
+        self.speakers[node].claims.insert(
+            address,
+            Claim {
+                since: now,
+                term,
+                handed_over: reason == OwnReason::HandedOver,
+            },
+        );
         self.renew_overlaps();
     }
 
@@ -86,6 +96,29 @@ impl Checker<'_> {
                 known.3 = now;
             }
         }
+    }
+
+    /// A node answers a question that had reached it at that time.
+    pub(super) fn answers(&mut self, node: usize, address: usize, asked: Time) {
+        let speaker = &self.speakers[node];
+        match (speaker.claims.get(&address), speaker.past.get(&address)) {
+            (Some(claim), _) if claim.handed_over && asked < claim.since => self.violation(
+                "3.7",
+                format!(
+                    "node {node} answers for address {address} what was asked before it was handed \
+                     over to it"
+                ),
+            ),
+            // It was its own when it was asked.
+            (None, Some(past))
+                if (past.since..past.until).contains(&asked)
+                    && self.now < past.until + speaker.may_be_silent() =>
+            {
+                return;
+            }
+            _ => {}
+        }
+        self.speaks(node, address, "answers for");
     }
 
     /// A node speaks for an address.

@@ -11,6 +11,9 @@ use crate::history::{Time, What};
 use crate::node::{EVERYWHERE, address};
 use crate::plan::{Fault, Nodes};
 
+/// How often a speaker is told all that it knows already, as a watch does that begins anew.
+pub(super) const RELIST: Time = 15_000 * MILLISECOND;
+
 impl World<'_> {
     pub(super) fn sees_api(&self, node: usize) -> bool {
         !self.faults().any(|fault| match fault {
@@ -44,7 +47,10 @@ impl World<'_> {
         };
         let assignment = self.assignment(address);
         self.api[address].past.push(assignment);
-        self.note(What::Candidates(address, candidates));
+        if self.api[address].candidates != Some(candidates) {
+            self.api[address].candidates = Some(candidates);
+            self.note(What::Candidates(address, candidates));
+        }
         for node in 0..self.plan.nodes {
             let lag = match self.rng.random_range(0..8) {
                 0 => self.rng.random_range(100..800),
@@ -142,6 +148,21 @@ impl World<'_> {
         let again = self.now + self.rng.random_range(5..100) * MILLISECOND;
         let newest = self.api[address].version;
         self.schedule(again, Next::Learn(node, address, newest));
+    }
+
+    /// A node that has started for that time is told once more what it knows of all addresses.
+    pub(super) fn relist(&mut self, node: usize, start: u64) {
+        let place = &self.places[node];
+        if place.node.is_none() || place.starts != start {
+            return;
+        }
+        self.schedule(self.now + RELIST, Next::Relist(node, start));
+        if self.sees_api(node) {
+            for address in 0..self.plan.addresses {
+                let assignment = self.assignment(address);
+                self.tell_assignment(node, address, assignment);
+            }
+        }
     }
 
     /// A node records its claim.

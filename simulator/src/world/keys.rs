@@ -85,14 +85,14 @@ impl World<'_> {
             return Arrived::Beacon(channel, Rc::new(beacon));
         };
         let mut octets = Vec::new();
-        if channel == Channel::Unicast {
-            ring.seal_datagram(&beacon, &mut octets);
-        } else if self.plan.newer & (1 << from) != 0 {
-            encode(&beacon, ring.signing(), &mut octets);
+        encode(&beacon, ring.signing(), &mut octets);
+        if self.plan.newer & (1 << from) != 0 {
             octets = later(octets);
-            ring.sign(&mut octets, 0, beacon.session);
+        }
+        if channel == Channel::Unicast {
+            ring.encrypt(&mut octets, 0, beacon.session, beacon.sequence);
         } else {
-            ring.seal(&beacon, &mut octets);
+            ring.sign(&mut octets, 0, beacon.session);
         }
         Arrived::Sealed(channel, Rc::new(octets))
     }

@@ -10,6 +10,7 @@ use bellwether_core::mac::MacAddr;
 use bellwether_core::moment::Moment;
 use rand::RngExt;
 
+use super::api::RELIST;
 use super::{MILLISECOND, Next, World};
 use crate::history::{Time, What};
 use crate::node::{self, Effect, LINK, Node, index_of};
@@ -28,6 +29,7 @@ impl World<'_> {
         let session: u64 = self.rng.random();
         let place = &mut self.places[index];
         place.starts += 1;
+        let generation = place.starts;
         place.keys = self.keys.newest;
         let now = Moment::from_nanos(self.now);
         let node = Node::start(
@@ -45,6 +47,8 @@ impl World<'_> {
         );
         place.node = Some(node);
         self.note(What::Started(index));
+        let relist = self.now + self.rng.random_range(0..RELIST);
+        self.schedule(relist, Next::Relist(index, generation));
         for address in 0..self.plan.addresses {
             let version = self.api[address].version;
             let at = self.now + self.rng.random_range(5..60) * MILLISECOND;
@@ -147,13 +151,14 @@ impl World<'_> {
                     self.note_announcement(index, &frame);
                     self.send_frame(index, frame);
                 }
-                Effect::Answer(frame) => {
+                Effect::Answer(frame, asked) => {
                     if let Packet::Arp(arp) = frame.packet
                         && let Some(address) = self.index(index, arp.sender_ip)
                     {
                         self.note(What::Answered {
                             node: index,
                             address,
+                            asked,
                         });
                     }
                     self.send_frame(index, frame);

@@ -11,16 +11,23 @@ use super::{MILLISECOND, Next, World};
 use crate::history::Time;
 use crate::host::{Question, Told};
 use crate::node::{self, GATEWAY, index_of};
+use crate::plan::Fault;
+
+/// How often a host asks that remembers nothing.
+const ASKING: Time = 10 * MILLISECOND;
 
 /// How often a host has something to say to one of the addresses.
 pub(super) const HOST_INTERVAL: Time = 700 * MILLISECOND;
 
 impl World<'_> {
     pub(super) fn host_asks(&mut self, host: usize) {
-        let jitter = self.rng.random_range(0..HOST_INTERVAL);
-        self.schedule(self.now + HOST_INTERVAL / 2 + jitter, Next::Ask(host));
+        let forgetful = self.faults().any(|fault| fault == Fault::Questions);
+        let interval = if forgetful { ASKING } else { HOST_INTERVAL };
+        let jitter = self.rng.random_range(0..interval);
+        self.schedule(self.now + interval / 2 + jitter, Next::Ask(host));
         let address = self.rng.random_range(0..self.plan.addresses);
-        if let Some(question) = self.hosts[host].question(address, self.now)
+        let question = self.hosts[host].question(address, self.now);
+        if let Some(question) = question.or(forgetful.then_some(Question::All))
             && let IpAddr::V4(target_ip) = node::address(address)
         {
             let mac = host_mac(host);

@@ -152,9 +152,19 @@ impl Keyring {
     pub fn seal_datagram(&self, beacon: &Beacon, octets: &mut Vec<u8>) {
         let start = octets.len();
         wire::encode(beacon, self.signing, octets);
-        let (header, fields) = octets[start..].split_at_mut(wire::HEADER);
-        let key = self.signing_key(ENCRYPTING, beacon.session);
-        let nonce = nonce(beacon.session, beacon.sequence);
+        self.encrypt(octets, start, beacon.session, beacon.sequence);
+    }
+
+    /// Makes a datagram of what a speaker of that session says from `start` on, of whatever version,
+    /// in the beacon of that number. What is shorter than a header is left out.
+    pub fn encrypt(&self, octets: &mut Vec<u8>, start: usize, session: Session, sequence: u64) {
+        let beacon = octets.get_mut(start..).unwrap_or_default();
+        let Some((header, fields)) = beacon.split_at_mut_checked(wire::HEADER) else {
+            octets.truncate(start);
+            return;
+        };
+        let key = self.signing_key(ENCRYPTING, session);
+        let nonce = nonce(session, sequence);
         let cipher = XChaCha20Poly1305::new(&key.into());
         match cipher.encrypt_in_place_detached(&nonce.into(), header, fields) {
             Ok(tag) => octets.extend(tag),
