@@ -22,7 +22,6 @@ use bellwether_core::election::{Assignment, Input};
 use bellwether_core::frame::Frame;
 use bellwether_core::frame::beacon::Spares;
 use bellwether_core::frame::beacon::keyring::Keyring;
-use bellwether_core::link::{Link, Links};
 use bellwether_core::mac::MacAddr;
 use bellwether_core::membership::Channel;
 use bellwether_core::membership::timing::Profile;
@@ -30,7 +29,7 @@ use bellwether_core::moment::Moment;
 use bellwether_core::name::NodeName;
 use bellwether_core::placement::{AdvertisedNode, Interfaces, candidates};
 use bellwether_simulator::history::Time;
-use bellwether_simulator::node::{Arrived, Effect, LINK, Node};
+use bellwether_simulator::node::{self, Arrived, Effect, LINK, Node};
 use bellwether_simulator::queue::Queue;
 use clap::Parser;
 use nix::time::{ClockId, clock_gettime};
@@ -39,6 +38,9 @@ use rand::{RngExt, SeedableRng};
 
 const MILLISECOND: Time = 1_000_000;
 const SECOND: Time = 1_000 * MILLISECOND;
+
+/// The network that all of them are in, which has no gateway.
+const NETWORK: &str = "10.0.0.0/15";
 
 /// How long all addresses have to be claimed, and beacons to become quiet.
 const SETTLING: Time = 20 * SECOND;
@@ -133,21 +135,6 @@ fn address(index: u16) -> IpAddr {
     Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 0, 0, 0)) + u32::from(index)).into()
 }
 
-fn links(node: usize) -> Links {
-    let link = Link {
-        name: "eth0".into(),
-        mac: mac(node),
-        carrier: true,
-        addresses: BTreeSet::new(),
-        networks: "10.0.0.0/15".parse().into_iter().collect(),
-        link_local: None,
-        router: false,
-        gateways: BTreeSet::new(),
-        ports: BTreeSet::new(),
-    };
-    [(LINK, link)].into_iter().collect()
-}
-
 /// The processor time of this thread, if it is to be taken.
 fn processor(timed: bool) -> Duration {
     if !timed {
@@ -186,7 +173,7 @@ impl Crowd {
                 name(index).as_str(),
                 session,
                 Profile::DEFAULT,
-                links(index),
+                node::links(mac(index), true, NETWORK, None),
                 announcer::Config::default(),
                 None,
                 Moment::from_nanos(0),

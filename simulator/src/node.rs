@@ -26,6 +26,9 @@ pub const LINK: LinkIndex = LinkIndex(1);
 /// The gateway.
 pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
+/// The network that nodes, gateway and addresses are in.
+pub const NETWORK: &str = "192.0.2.0/24";
+
 /// More frames than this are not kept for a loop that does not run; those that came first are.
 const INBOX: usize = 400;
 
@@ -295,22 +298,18 @@ impl Node {
     }
 }
 
-/// The links of a node.
+/// The links of a node: one, in a network that may have a gateway.
 #[must_use]
-pub fn links(mac: MacAddr, carrier: bool, gateway: bool) -> Links {
+pub fn links(mac: MacAddr, carrier: bool, network: &str, gateway: Option<Ipv4Addr>) -> Links {
     let link = Link {
         name: "eth0".into(),
         mac,
         carrier,
         addresses: BTreeSet::new(),
-        networks: "192.0.2.0/24".parse().into_iter().collect(),
+        networks: network.parse().into_iter().collect(),
         link_local: None,
         router: false,
-        gateways: if gateway {
-            BTreeSet::from([GATEWAY.into()])
-        } else {
-            BTreeSet::new()
-        },
+        gateways: gateway.into_iter().map(IpAddr::from).collect(),
         ports: BTreeSet::new(),
     };
     [(LINK, link)].into_iter().collect()

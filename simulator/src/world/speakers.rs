@@ -89,7 +89,8 @@ impl World<'_> {
 
     pub(super) fn links_of(&self, node: usize) -> bellwether_core::link::Links {
         let unplugged = self.faults().any(|fault| fault == Fault::Unplugged(node));
-        node::links(self.mac(node), !unplugged, self.plan.gateway)
+        let gateway = self.plan.gateway.then_some(node::GATEWAY);
+        node::links(self.mac(node), !unplugged, node::NETWORK, gateway)
     }
 
     pub(super) fn renew_links(&mut self, index: usize) {
