@@ -29,7 +29,7 @@ use bellwether_core::moment::Moment;
 use bellwether_core::name::NodeName;
 use bellwether_core::placement::{AdvertisedNode, Interfaces, candidates};
 use bellwether_simulator::history::Time;
-use bellwether_simulator::node::{self, Arrived, Effect, LINK, Node};
+use bellwether_simulator::node::{self, Arrived, Effect, Node};
 use bellwether_simulator::queue::Queue;
 use clap::Parser;
 use nix::time::{ClockId, clock_gettime};

@@ -168,7 +168,7 @@ proptest! {
             by_hand(pool("green", &["198.51.100.0/24", "2001:db8:1::/64"])),
         ]);
         for number in 1..=count {
-            prop_assert_eq!(world.decide(&holder(number)).refusal(), None);
+            prop_assert!(world.decide(&holder(number)).refusal().is_none());
         }
         let asks: Vec<Ask> = waiters.iter().map(|waiter| waiter.ask.clone()).collect();
         for ask in &asks {
@@ -179,7 +179,7 @@ proptest! {
         for (number, way) in holders.zip(ways) {
             match way.asks(number) {
                 None => world.release(&format!("holder-{number}")),
-                Some(ask) => prop_assert_eq!(world.decide(&ask).refusal(), None),
+                Some(ask) => prop_assert!(world.decide(&ask).refusal().is_none()),
             }
             let settled = world.settle(&asks);
             let served: BTreeSet<String> = settled

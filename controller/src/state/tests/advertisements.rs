@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bellwether_core::labels::Labels;
 use bellwether_core::sharing::{Port, Protocol, SharingKey};
 use bellwether_crds::l2advertisement::{L2AdvertisementSpec, PreferredNodes};
 use bellwether_daemon::watch::Event;
@@ -11,9 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use super::world::World;
 use crate::state::Input;
 
-type Labels = Arc<BTreeMap<String, String>>;
-
-fn labels(pairs: &[(&str, &str)]) -> Labels {
+fn labels(pairs: &[(&str, &str)]) -> Arc<Labels> {
     let pairs = pairs.iter();
     Arc::new(
         pairs
