@@ -44,6 +44,38 @@ fn pool(name: &str, spec: &str) -> String {
     )
 }
 
+/// Each Service is explained, or it is said why it cannot be.
+async fn assert_explained(lab: &Lab, address: std::net::IpAddr, node: &str) -> Result<()> {
+    let said = controller(lab, &["explain", "service", "default/web"], "").await?;
+    let out = text(&said.stdout);
+    assert!(said.status.success(), "{out}{}", text(&said.stderr));
+    let first = format!("Service default/web has {address} of pool lan, which {node} announces.\n");
+    assert!(out.starts_with(&first), "{out}");
+    assert!(out.contains("candidates, best first:"), "{out}");
+    assert!(out.lines().all(|line| line.chars().count() <= 100), "{out}");
+    let words = ["explain", "service", "default/waits", "--output=json"];
+    let said = controller(lab, &words, "").await?;
+    let json: serde_json::Value = serde_json::from_slice(&said.stdout)
+        .map_err(|error| Error::Unexpected(error.to_string()))?;
+    let answer = json["answer"].as_str().unwrap_or_default();
+    assert!(
+        answer.contains("has no address: ") && answer.contains("other"),
+        "{answer}"
+    );
+    for (service, part) in [
+        ("default/nothing", "Service default/nothing does not exist"),
+        (
+            "default/kubernetes",
+            "it is of type ClusterIP: set spec.type",
+        ),
+    ] {
+        let said = controller(lab, &["explain", "service", service], "").await?;
+        assert_eq!(said.status.code(), Some(1), "{service}");
+        assert!(text(&said.stderr).contains(part), "{}", text(&said.stderr));
+    }
+    Ok(())
+}
+
 /// The lab's advertisement, narrowed to the lab's pool.
 const ADVERTISES_LAN_ONLY: &str = "\
 apiVersion: bellwether.dev/v1beta1
@@ -105,33 +137,7 @@ async fn explain_and_plan_say_why_and_what_if_and_change_nothing() -> Result<()>
         .wait_announcer(address, None, bellwether_e2e::cluster::MOMENT)
         .await?;
 
-    let said = controller(&lab, &["explain", "service", "default/web"], "").await?;
-    let out = text(&said.stdout);
-    assert!(said.status.success(), "{out}{}", text(&said.stderr));
-    let first = format!("Service default/web has {address} of pool lan, which {node} announces.\n");
-    assert!(out.starts_with(&first), "{out}");
-    assert!(out.contains("candidates, best first:"), "{out}");
-    assert!(out.lines().all(|line| line.chars().count() <= 100), "{out}");
-    let words = ["explain", "service", "default/waits", "--output=json"];
-    let said = controller(&lab, &words, "").await?;
-    let json: serde_json::Value = serde_json::from_slice(&said.stdout)
-        .map_err(|error| Error::Unexpected(error.to_string()))?;
-    let answer = json["answer"].as_str().unwrap_or_default();
-    assert!(
-        answer.contains("has no address: ") && answer.contains("other"),
-        "{answer}"
-    );
-    for (service, part) in [
-        ("default/nothing", "Service default/nothing does not exist"),
-        (
-            "default/kubernetes",
-            "it is of type ClusterIP: set spec.type",
-        ),
-    ] {
-        let said = controller(&lab, &["explain", "service", service], "").await?;
-        assert_eq!(said.status.code(), Some(1), "{service}");
-        assert!(text(&said.stderr).contains(part), "{}", text(&said.stderr));
-    }
+    assert_explained(&lab, address, &node).await?;
     assert_passed_over_nodes_are_named(&lab, &node).await?;
 
     let before = lab

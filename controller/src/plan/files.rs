@@ -294,7 +294,7 @@ mod tests {
             (
                 "a list",
                 "[1, 2]",
-                "pools.yaml: 1 is no object: write apiVersion, kind, metadata and spec",
+                "pools.yaml: [1,2] is no object: write apiVersion, kind, metadata and spec",
             ),
             (
                 "another kind",

@@ -81,7 +81,7 @@ fn nobody_is_to_be_looked_at_before_the_moment_that_is_kept() {
                 let _was_down = membership.hear_answer(&node(peer), channel, now);
             }
             // Peers fall silent at times.
-            20..100 if (step / 500 + peer) % 3 > 0 => {
+            20..100 if !(step / 500 + peer).is_multiple_of(3) => {
                 let start = starts[usize::try_from(peer).expect("small")];
                 let beacon = beacon(peer, start, step, &mut lots);
                 let _ignored = membership.receive(channel, &beacon, now, &mut Changes::default());

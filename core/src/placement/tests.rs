@@ -29,6 +29,18 @@ fn names(candidates: &[Candidate]) -> Vec<&str> {
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
 
+/// `node:preference`, and the links in brackets if it may not use all.
+fn described(candidate: &Candidate) -> String {
+    let links = match &candidate.interfaces {
+        Interfaces::All => String::new(),
+        Interfaces::Named(links) => {
+            let links: Vec<&str> = links.iter().map(LinkName::as_str).collect();
+            format!("({})", links.join("+"))
+        }
+    };
+    format!("{}:{}{links}", candidate.node, candidate.preference)
+}
+
 /// A sentence, advertisements, the nodes with a ready endpoint, those that are not eligible, and what
 /// comes of it, best first.
 type Row<'a> = (
@@ -132,18 +144,7 @@ fn metallb_1_1_all_advertisements_of_an_address_together_say_who_may_announce_it
         });
         let mut found: Vec<(u32, String)> = found
             .into_iter()
-            .map(|candidate| {
-                let links = match candidate.interfaces {
-                    Interfaces::All => String::new(),
-                    Interfaces::Named(links) => {
-                        let links: Vec<&str> = links.iter().map(LinkName::as_str).collect();
-                        format!("({})", links.join("+"))
-                    }
-                };
-                let preference = candidate.preference;
-                let text = format!("{}:{preference}{links}", candidate.node);
-                (preference, text)
-            })
+            .map(|candidate| (candidate.preference, described(&candidate)))
             .collect();
         assert!(
             found.is_sorted_by(|one, other| one.0 >= other.0),

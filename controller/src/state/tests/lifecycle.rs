@@ -56,11 +56,28 @@ fn seen(world: &World) -> String {
     format!("{shows}, reserved {:?}", world.announced_addresses())
 }
 
+/// The Service has what it had.
+const KEPT: &str = r#"[192.0.2.0] ["Allocated", "Announced"], reserved [192.0.2.0]"#;
+
+/// The Service has what it had, and hears that no pool has it.
+const STRAY: &str = r#"[192.0.2.0] ["AddressOutsidePools", "Announced"], reserved [192.0.2.0]"#;
+
+/// After the change the Service shows what is expected, and nothing more happens.
+fn check(sentence: &str, change: Change, expected: &str) {
+    let mut world = announced();
+    change(&mut world);
+    world.settle();
+    assert_eq!(seen(&world), expected, "{sentence}");
+    assert_eq!(
+        world.settle_for(60),
+        [""; 0],
+        "{sentence}: then it is quiet"
+    );
+}
+
 #[test]
 fn metallb_1_5_what_becomes_of_the_address_of_a_service() {
-    let kept = r#"[192.0.2.0] ["Allocated", "Announced"], reserved [192.0.2.0]"#;
-    let stray = r#"[192.0.2.0] ["AddressOutsidePools", "Announced"], reserved [192.0.2.0]"#;
-    let rows: [(&str, Change, &str); 14] = [
+    let rows: [(&str, Change, &str); 8] = [
         (
             "its type changes: the address is free",
             |world| world.change_service("web", becomes_cluster_ip),
@@ -75,7 +92,7 @@ fn metallb_1_5_what_becomes_of_the_address_of_a_service() {
                 world.settle();
                 world.announce_all("a");
             },
-            kept,
+            KEPT,
         ),
         (
             "it is deleted: the address is free",
@@ -85,7 +102,7 @@ fn metallb_1_5_what_becomes_of_the_address_of_a_service() {
         (
             "its status is cleared by hand: it is put right",
             |world| world.change_service("web", |service| service.ingress.clear()),
-            kept,
+            KEPT,
         ),
         (
             "somebody writes a host name instead: it is put right",
@@ -95,60 +112,21 @@ fn metallb_1_5_what_becomes_of_the_address_of_a_service() {
                     service.ingress_is_foreign = true;
                 });
             },
-            kept,
+            KEPT,
         ),
         (
             "somebody writes another address of the pool: it is put right",
             |world| {
                 world.change_service("web", |service| {
-                    service.ingress = vec![[192, 0, 2, 3].into()]
+                    service.ingress = vec![[192, 0, 2, 3].into()];
                 });
             },
-            kept,
+            KEPT,
         ),
         (
             "the controller starts anew: it is kept",
             World::restart,
-            kept,
-        ),
-        (
-            "its pool is narrowed: MetalLB takes it away, here it is kept and said",
-            |world| world.pool("lan", &["192.0.2.2/31"]),
-            stray,
-        ),
-        (
-            "its pool is deleted: MetalLB takes it away, here it is kept and said",
-            |world| {
-                world.pool("other", &["198.51.100.0/24"]);
-                delete_pool(world, "lan");
-            },
-            stray,
-        ),
-        (
-            "all pools are deleted: MetalLB clears every Service, here it is kept and said",
-            |world| delete_pool(world, "lan"),
-            stray,
-        ),
-        (
-            "all pools are deleted while no controller runs: the same",
-            |world| {
-                world.server.borrow_mut().pools.clear();
-                world.restart();
-            },
-            stray,
-        ),
-        (
-            "its pool is renamed: it is kept",
-            |world| {
-                delete_pool(world, "lan");
-                world.pool("new", &["192.0.2.0/30"]);
-            },
-            kept,
-        ),
-        (
-            "its pool makes no sense any more: it is kept",
-            |world| world.pool("lan", &["nonsense"]),
-            kept,
+            KEPT,
         ),
         (
             "it asks for a pool that there is not: MetalLB takes it away, here it is kept and said",
@@ -157,15 +135,55 @@ fn metallb_1_5_what_becomes_of_the_address_of_a_service() {
         ),
     ];
     for (sentence, change, expected) in rows {
-        let mut world = announced();
-        change(&mut world);
-        world.settle();
-        assert_eq!(seen(&world), expected, "{sentence}");
-        assert_eq!(
-            world.settle_for(60),
-            [""; 0],
-            "{sentence}: then it is quiet"
-        );
+        check(sentence, change, expected);
+    }
+}
+
+#[test]
+fn metallb_1_5_what_becomes_of_the_address_when_pools_change() {
+    let rows: [(&str, Change, &str); 6] = [
+        (
+            "its pool is narrowed: MetalLB takes it away, here it is kept and said",
+            |world| world.pool("lan", &["192.0.2.2/31"]),
+            STRAY,
+        ),
+        (
+            "its pool is deleted: MetalLB takes it away, here it is kept and said",
+            |world| {
+                world.pool("other", &["198.51.100.0/24"]);
+                delete_pool(world, "lan");
+            },
+            STRAY,
+        ),
+        (
+            "all pools are deleted: MetalLB clears every Service, here it is kept and said",
+            |world| delete_pool(world, "lan"),
+            STRAY,
+        ),
+        (
+            "all pools are deleted while no controller runs: the same",
+            |world| {
+                world.server.borrow_mut().pools.clear();
+                world.restart();
+            },
+            STRAY,
+        ),
+        (
+            "its pool is renamed: it is kept",
+            |world| {
+                delete_pool(world, "lan");
+                world.pool("new", &["192.0.2.0/30"]);
+            },
+            KEPT,
+        ),
+        (
+            "its pool makes no sense any more: it is kept",
+            |world| world.pool("lan", &["nonsense"]),
+            KEPT,
+        ),
+    ];
+    for (sentence, change, expected) in rows {
+        check(sentence, change, expected);
     }
 }
 

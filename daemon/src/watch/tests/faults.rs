@@ -141,15 +141,15 @@ async fn serve(State(server): State<Arc<Mutex<Server>>>, RawQuery(query): RawQue
             let from = parameter(&query, "resourceVersion").expect("a version");
             watch(&server, from.parse().expect("a number"), fault)
         } else {
-            list(&server, parameter(&query, "continue"), fault)
+            list(&server, parameter(&query, "continue").as_deref(), fault)
         }
     };
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// A list in two pages.
-fn list(server: &Server, page: Option<String>, fault: Fault) -> Body {
-    let version = match &page {
+fn list(server: &Server, page: Option<&str>, fault: Fault) -> Body {
+    let version = match page {
         Some(version) => version.parse().expect("a number"),
         None => server.happened,
     };
