@@ -10,15 +10,16 @@ use bellwether_crds::l2advertisement::L2Advertisement;
 use bellwether_crds::pool::IPAddressPool;
 use bellwether_crds::speaker::Speaker;
 use bellwether_daemon::call::{CallError, TIMEOUT, with_timeout};
-use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use k8s_openapi::api::core::v1::Service;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::change::{Change, Note, Written};
+use crate::change::{Change, Written};
 use crate::events::Events;
+use crate::facts::ServiceFacts;
 use crate::facts::Version;
 
 /// The name under which the API server records what the controller writes.
@@ -83,10 +84,12 @@ impl Applier {
                 });
                 let api: Api<Service> = Api::namespaced(self.client.clone(), &service.namespace);
                 let written = apply_status(&api, &service.name, patch).await?;
+                let written = ServiceFacts::from(written);
                 if let Some(note) = event {
-                    self.events.publish(note, written.object_ref(&()));
+                    let uid = written.version.uid.clone();
+                    self.events.publish(note, service, uid);
                 }
-                Ok(Written::Service(Box::new(written.into())))
+                Ok(Written::Service(Box::new(written)))
             }
             Change::RemoveReallocate { service, version } => {
                 self.remove_reallocate(&service, &version).await
@@ -96,7 +99,9 @@ impl Applier {
                 uid,
                 notes,
             } => {
-                self.tell(&service, uid, notes);
+                for note in notes {
+                    self.events.publish(note, service.clone(), uid.clone());
+                }
                 Ok(Written::Told)
             }
             Change::PoolStatus { pool, status } => {
@@ -131,21 +136,6 @@ impl Applier {
             Change::DeleteSpeaker { node, version } => {
                 self.delete::<Speaker>(node.as_str(), version).await
             }
-        }
-    }
-
-    /// Sends events of a Service.
-    fn tell(&self, service: &ServiceName, uid: String, notes: Vec<Note>) {
-        let reference = ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Service".to_owned()),
-            namespace: Some(service.namespace.to_string()),
-            name: Some(service.name.to_string()),
-            uid: Some(uid),
-            ..ObjectReference::default()
-        };
-        for note in notes {
-            self.events.publish(note, reference.clone());
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the controller wants written: data that can be compared in a test and printed to a person.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bellwether_core::name::{AdvertisementName, NodeName, PoolName, ServiceName};
 use bellwether_crds::announcement::AnnouncementSpec;
@@ -63,7 +64,7 @@ pub enum Change {
         /// The Service.
         service: ServiceName,
         /// Its uid.
-        uid: String,
+        uid: Arc<str>,
         /// What to tell, in this order.
         notes: Vec<Note>,
     },
@@ -149,7 +150,7 @@ impl Wanted<'_> {
     #[must_use]
     pub fn is_said_by(&self, current: Option<&ConditionFacts>) -> bool {
         current.is_some_and(|current| {
-            current.status == self.status()
+            current.holds == Some(self.holds)
                 && current.reason == self.reason
                 && current.message == self.message
         })
@@ -163,19 +164,15 @@ impl Wanted<'_> {
         current: Option<&ConditionFacts>,
         wall: Timestamp,
     ) -> Condition {
-        let unchanged = current.filter(|current| current.status == self.status());
+        let unchanged = current.filter(|current| current.holds == Some(self.holds));
         Condition {
             type_: self.kind.to_owned(),
-            status: self.status().to_owned(),
+            status: if self.holds { "True" } else { "False" }.to_owned(),
             reason: self.reason.to_owned(),
             message: self.message.to_owned(),
             observed_generation: (generation > 0).then_some(generation),
             last_transition_time: Time(unchanged.map_or(wall, |current| current.since)),
         }
-    }
-
-    const fn status(&self) -> &'static str {
-        if self.holds { "True" } else { "False" }
     }
 }
 

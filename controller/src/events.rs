@@ -4,6 +4,9 @@
 //! is there, and a thousand of them are one request at a time. An event that cannot be told is no
 //! reason to stop, because the condition says the same.
 
+use std::sync::Arc;
+
+use bellwether_core::name::ServiceName;
 use bellwether_daemon::call::{CallError, TIMEOUT, with_timeout};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
@@ -16,7 +19,7 @@ use tokio::sync::mpsc;
 use crate::apply::FIELD_MANAGER;
 use crate::change::Note;
 
-/// How many events may wait to be told. When they are that many, some ten megabytes, further ones
+/// How many events may wait to be told. When they are that many, some four megabytes, further ones
 /// are dropped, and the log says so.
 const WAITING: usize = 16_384;
 
@@ -25,7 +28,16 @@ const LONGEST_NOTE: usize = 1024;
 
 /// Where events are handed in.
 #[derive(Clone)]
-pub struct Events(mpsc::Sender<(Note, ObjectReference, Timestamp)>);
+pub struct Events(mpsc::Sender<Happened>);
+
+/// What is needed to write an event, and no more: thousands may wait.
+struct Happened {
+    note: Note,
+    service: ServiceName,
+    /// The `metadata.uid` of the Service.
+    uid: Arc<str>,
+    at: Timestamp,
+}
 
 impl Events {
     /// Begins to tell events through `client`; `identity` is the replica. Ends with the last handle.
@@ -34,8 +46,8 @@ impl Events {
         let (sender, mut waiting) = mpsc::channel(WAITING);
         let instance = identity.to_owned();
         tokio::spawn(async move {
-            while let Some((note, service, at)) = waiting.recv().await {
-                if let Err(error) = tell(&client, &instance, note, service, at).await {
+            while let Some(happened) = waiting.recv().await {
+                if let Err(error) = tell(&client, &instance, happened).await {
                     tracing::warn!(%error, "an event could not be written");
                 }
             }
@@ -43,46 +55,59 @@ impl Events {
         Self(sender)
     }
 
-    /// Hands an event on `service` in. It happened now, whenever it is told.
-    pub fn publish(&self, note: Note, service: ObjectReference) {
-        if self.0.try_send((note, service, Timestamp::now())).is_err() {
+    /// Hands an event on `service` in, which has this `metadata.uid`. It happened now, whenever it is
+    /// told.
+    pub fn publish(&self, note: Note, service: ServiceName, uid: Arc<str>) {
+        let at = Timestamp::now();
+        let happened = Happened {
+            note,
+            service,
+            uid,
+            at,
+        };
+        if self.0.try_send(happened).is_err() {
             tracing::warn!("an event was dropped: too many wait to be written");
         }
     }
 }
 
-async fn tell(
-    client: &Client,
-    instance: &str,
-    note: Note,
-    service: ObjectReference,
-    at: Timestamp,
-) -> Result<(), CallError> {
-    let namespace = service.namespace.clone().unwrap_or_default();
-    let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
-    let event = event(instance, note, service, at);
+async fn tell(client: &Client, instance: &str, happened: Happened) -> Result<(), CallError> {
+    let api: Api<Event> = Api::namespaced(client.clone(), &happened.service.namespace);
+    let event = event(instance, happened);
     with_timeout(TIMEOUT, api.create(&PostParams::default(), &event))
         .await
         .map(drop)
 }
 
 /// The event, named as Kubernetes' own components name theirs: after the object and the time.
-fn event(instance: &str, note: Note, service: ObjectReference, at: Timestamp) -> Event {
-    let name = service.name.as_deref().unwrap_or_default();
+fn event(instance: &str, happened: Happened) -> Event {
+    let Happened {
+        note,
+        service,
+        uid,
+        at,
+    } = happened;
     let mut text = note.message;
     text.truncate(text.floor_char_boundary(LONGEST_NOTE));
     let type_ = if note.is_warning { "Warning" } else { "Normal" };
     Event {
         metadata: ObjectMeta {
-            name: Some(format!("{name}.{:x}", at.as_nanosecond())),
-            namespace: service.namespace.clone(),
+            name: Some(format!("{}.{:x}", service.name, at.as_nanosecond())),
+            namespace: Some(service.namespace.to_string()),
             ..ObjectMeta::default()
         },
         action: Some(note.action.to_owned()),
         event_time: Some(MicroTime(at)),
         note: Some(text),
         reason: Some(note.reason),
-        regarding: Some(service),
+        regarding: Some(ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Service".to_owned()),
+            namespace: Some(service.namespace.to_string()),
+            name: Some(service.name.to_string()),
+            uid: Some(uid.to_string()),
+            ..ObjectReference::default()
+        }),
         reporting_controller: Some(FIELD_MANAGER.to_owned()),
         reporting_instance: Some(instance.to_owned()),
         type_: Some(type_.to_owned()),
@@ -107,18 +132,21 @@ mod tests {
         }
     }
 
-    fn service(name: &str) -> ObjectReference {
-        ObjectReference {
-            namespace: Some("default".to_owned()),
-            name: Some(name.to_owned()),
-            ..ObjectReference::default()
-        }
+    fn publish(events: &Events, message: &str, service: &str) {
+        let service = ServiceName::new("default", service);
+        events.publish(note(message), service, Arc::from("uid"));
     }
 
     #[test]
     fn a_note_that_is_too_long_is_cut_between_two_characters() {
         let long = note(&format!("x{}", "é".repeat(600)));
-        let event = event("replica", long, service("web"), Timestamp::UNIX_EPOCH);
+        let happened = Happened {
+            note: long,
+            service: ServiceName::new("default", "web"),
+            uid: Arc::from("uid"),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let event = event("replica", happened);
         assert_eq!(event.note.map(|note| note.len()), Some(1023));
     }
 
@@ -126,8 +154,8 @@ mod tests {
     async fn an_event_that_is_refused_stops_no_other() {
         let (client, mut server) = pair::<Request<Body>, Response<Body>>();
         let events = Events::start(Client::new(client, "default"), "replica");
-        events.publish(note("one"), service("web"));
-        events.publish(note("two"), service("mail"));
+        publish(&events, "one", "web");
+        publish(&events, "two", "mail");
         let mut told = Vec::new();
         for _ in 0..2 {
             let (request, respond) = server.next_request().await.expect("a request");

@@ -75,8 +75,8 @@ pub fn labels(metadata: &ObjectMeta) -> Arc<Labels> {
 /// A condition, without the times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionFacts {
-    /// `True`, `False` or `Unknown`.
-    pub status: String,
+    /// Whether it holds; nothing if nobody knows (`Unknown`).
+    pub holds: Option<bool>,
     /// Why, in one word.
     pub reason: String,
     /// Why, in a sentence.
@@ -93,7 +93,11 @@ impl ConditionFacts {
             .iter()
             .find(|condition| condition.type_ == kind)?;
         Some(Self {
-            status: found.status.clone(),
+            holds: match found.status.as_str() {
+                "True" => Some(true),
+                "False" => Some(false),
+                _ => None,
+            },
             reason: found.reason.clone(),
             message: found.message.clone(),
             since: found.last_transition_time.0,

@@ -171,8 +171,11 @@ where
         self.metrics.begin(self.kind);
         let kind = Kind { kind: self.kind };
         let config = config.page_size(PAGE).timeout(TIMEOUT_SECONDS);
-        let stream = watcher(self.api.clone(), config).backoff(pauses());
-        let mut stream = stream.boxed();
+        let open = || {
+            let stream = watcher(self.api.clone(), config.clone());
+            stream.backoff(pauses()).boxed()
+        };
+        let mut stream = open();
         let mut objects = Vec::new();
         let mut undecodable = Vec::new();
         let mut said: Option<String> = None;
@@ -187,6 +190,10 @@ where
                 Some(Err(error)) => {
                     self.metrics.errors.get_or_create(&kind).inc();
                     say_once(&mut said, self.kind, &error);
+                    if is_forgotten(&error) {
+                        tokio::time::sleep(SHORTEST_PAUSE).await;
+                        stream = open();
+                    }
                     continue;
                 }
             };
@@ -256,6 +263,15 @@ fn pauses() -> ExponentialBackoff {
         .with_jitter()
         .without_max_times();
     builder.into()
+}
+
+/// Whether the server refuses to go on from the version that is known, because it has forgotten what
+/// came after it. The watcher would ask for the same again and again; only a new list helps.
+fn is_forgotten(error: &watcher::Error) -> bool {
+    let watcher::Error::WatchStartFailed(error) = error else {
+        return false;
+    };
+    matches!(CallError::from(error), CallError::Gone(_))
 }
 
 /// Logs an error unless it is the one that was logged last: a server that stays away is one line,

@@ -164,8 +164,8 @@ impl State {
                 only.any(|name| name == node.as_str())
             });
             if !named {
-                let names = spec.advertisements.join(", ");
-                return format!("the nodeSelectors of L2Advertisement {names} leave it out");
+                let listed = spec.advertisements.join(", ");
+                return format!("the nodeSelectors of L2Advertisement {listed} leave it out");
             }
             if !has_endpoint {
                 return "externalTrafficPolicy is Local, and no endpoint on it is ready".to_owned();

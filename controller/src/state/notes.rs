@@ -42,7 +42,7 @@ impl State {
         let facts = self.services.get(service)?;
         Some(Change::Tell {
             service: service.clone(),
-            uid: facts.version.uid.to_string(),
+            uid: facts.version.uid.clone(),
             notes,
         })
     }

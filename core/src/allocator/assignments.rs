@@ -24,7 +24,7 @@ pub(super) struct Assignment {
 /// Who has which address, seen from both sides.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Assignments {
-    by_service: BTreeMap<ServiceName, Assignment>,
+    by_service: BTreeMap<ServiceName, Box<Assignment>>,
     users: BTreeMap<IpAddr, Few<ServiceName>>,
     /// The addresses of Services with a sharing key.
     by_key: BTreeMap<SharingKey, BTreeSet<IpAddr>>,
@@ -34,11 +34,12 @@ pub(super) struct Assignments {
 
 impl Assignments {
     pub(super) fn get(&self, service: &ServiceName) -> Option<&Assignment> {
-        self.by_service.get(service)
+        self.by_service.get(service).map(Box::as_ref)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&ServiceName, &Assignment)> {
-        self.by_service.iter()
+        let all = self.by_service.iter();
+        all.map(|(service, assignment)| (service, &**assignment))
     }
 
     /// The addresses in use, in order.
@@ -66,7 +67,7 @@ impl Assignments {
         pool: &PoolName,
     ) -> impl Iterator<Item = (&ServiceName, &Assignment)> {
         let services = self.by_pool.get(pool).into_iter().flatten();
-        services.filter_map(|service| Some((service, self.by_service.get(service)?)))
+        services.filter_map(|service| Some((service, &**self.by_service.get(service)?)))
     }
 
     /// The first Service, other than `service` itself, with which it cannot share `address`.
@@ -113,7 +114,7 @@ impl Assignments {
                         .insert(service.clone());
                 }
             }
-            self.by_service.insert(service.clone(), new);
+            self.by_service.insert(service.clone(), Box::new(new));
         }
     }
 

@@ -51,6 +51,8 @@ type Row<'a> = (
     &'a str,
 );
 
+const NONE: &[&str] = &[];
+
 #[test]
 fn metallb_1_1_all_advertisements_of_an_address_together_say_who_may_announce_it() {
     let eth = |link: &str, preference| AdvertisedNode {
@@ -61,63 +63,62 @@ fn metallb_1_1_all_advertisements_of_an_address_together_say_who_may_announce_it
         let nodes = ["a", "b", "c"].into_iter().zip(preferences);
         nodes.map(|(node, preference)| everywhere(node, preference))
     };
-    let none: &[&str] = &[];
     let rows: [Row; 11] = [
-        ("no advertisement", vec![], None, none, ""),
+        ("no advertisement", vec![], None, NONE, ""),
         (
             "one without a preference: the hash decides",
             vec![all([0, 0, 0]).collect()],
             None,
-            none,
+            NONE,
             "a:0 b:0 c:0",
         ),
         (
             "a preference comes before the hash",
             vec![all([0, 0, 1]).collect()],
             None,
-            none,
+            NONE,
             "c:1 a:0 b:0",
         ),
         (
             "preferences of two are summed",
             vec![all([50, 60, 0]).collect(), vec![everywhere("a", 20)]],
             None,
-            none,
+            NONE,
             "a:70 b:60 c:0",
         ),
         (
             "the same twice counts twice, where preferences are concerned",
             vec![vec![everywhere("a", 20)], vec![everywhere("a", 20)]],
             None,
-            none,
+            NONE,
             "a:40",
         ),
         (
             "two that name different nodes",
             vec![vec![everywhere("a", 0)], vec![everywhere("b", 0)]],
             None,
-            none,
+            NONE,
             "a:0 b:0",
         ),
         (
             "two that name different links of a node: both",
             vec![vec![eth("eth0", 0)], vec![eth("eth1", 5)]],
             None,
-            none,
+            NONE,
             "a:5(eth0+eth1)",
         ),
         (
             "one that names a link and one that names none: all links",
             vec![vec![eth("eth0", 0)], vec![everywhere("a", 0)]],
             None,
-            none,
+            NONE,
             "a:0",
         ),
         (
             "policy Local: nodes with an endpoint, of those that are advertised",
             vec![vec![everywhere("a", 0), everywhere("b", 9)]],
             Some(&["a", "z"]),
-            none,
+            NONE,
             "a:0",
         ),
         (
