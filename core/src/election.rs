@@ -426,6 +426,12 @@ impl Election {
             && due <= now
         {
             self.timers.pop_first();
+            // It waits for nothing any more, unless the look at it says so again.
+            if let Some(contest) = self.contests.get_mut(&address)
+                && contest.look_at == Some(due)
+            {
+                contest.look_at = None;
+            }
             self.dirty.insert(address);
         }
         self.rebalance();

@@ -240,6 +240,16 @@ fn r9_an_owner_that_answers_for_its_address_is_not_down() {
 }
 
 #[test]
+fn an_address_that_somebody_else_has_waits_for_nothing() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(400, None);
+    let waits = |world: &World| world.election.contests[&ADDRESS].look_at.is_some();
+    assert!(waits(&world), "to be taken");
+    world.pass(1_000, Some(&[own(3)]));
+    assert!(!waits(&world));
+}
+
+#[test]
 fn r12_who_is_alone_with_a_gateway_keeps_what_it_owns_while_the_gateway_answers() {
     let mut world = World::new(&["a", "b"]);
     world.link(BTreeSet::from([GATEWAY]));
