@@ -110,7 +110,18 @@ impl Beat {
 
     /// Something is to be said as soon as the spacing allows.
     pub(super) fn soon(&mut self, now: Moment) {
-        let at = self.last.map_or(now, |last| (last + SPACING).max(now));
+        self.after(SPACING, now);
+    }
+
+    /// Somebody is silent, and others are to hear that this node waits for it (R9, R10): of a crowd that
+    /// falls silent at once all are named in one beacon. Half an interval after another is enough.
+    pub(super) fn ask(&mut self, now: Moment) {
+        self.after(self.profile.interval / 2, now);
+    }
+
+    /// Something is to be said so long after the last beacon, at the earliest.
+    fn after(&mut self, spacing: Duration, now: Moment) {
+        let at = self.last.map_or(now, |last| (last + spacing).max(now));
         if self.extra.front().is_none_or(|&first| at < first) {
             self.extra.push_front(at);
         }

@@ -327,7 +327,7 @@ impl Election {
                     continue;
                 }
                 path.asked = Some(now);
-                self.beat.soon(now);
+                self.beat.ask(now);
                 // An address that this node would take; without one there is nothing to be asked.
                 let wanted = peer.book.addresses().find(|address| {
                     self.contests

@@ -240,6 +240,37 @@ fn r9_an_owner_that_answers_for_its_address_is_not_down() {
 }
 
 #[test]
+fn r9_of_a_crowd_that_falls_silent_all_are_asked_for_in_one_beacon() {
+    let mut world = World::new(&["a", "b"]);
+    // Twenty peers, one each millisecond.
+    for _ in 0..2_000 {
+        world.pass(1, None);
+        let number = world.now % INTERVAL;
+        if number < 20 {
+            let mut beacon = world.beacon(&[]);
+            beacon.sender = NodeName::from(&format!("peer-{number}"));
+            beacon.session = Session(100 + number);
+            let at = Moment::from_millis(world.now);
+            world.tell(Input::Beacon {
+                channel: A,
+                beacon,
+                at,
+            });
+        }
+    }
+    world.outputs.clear();
+    world.pass(250, None);
+    let beacons = world.outputs.iter().filter_map(|output| match output {
+        Output::Beacon { channel: A, beacon } => Some(beacon.heard.len()),
+        _ => None,
+    });
+    let beacons: Vec<usize> = beacons.collect();
+    // Five or six regular ones, and between them those that ask.
+    assert!((8..=12).contains(&beacons.len()), "{beacons:?}");
+    assert_eq!(beacons.last(), Some(&20), "{beacons:?}");
+}
+
+#[test]
 fn an_address_that_somebody_else_has_waits_for_nothing() {
     let mut world = World::new(&["a", "b"]);
     world.pass(400, None);
