@@ -233,28 +233,12 @@ impl<'a> Checker<'a> {
                 };
                 self.disturbed = self.now;
             }
-            What::Ended(node) => {
-                let claims = std::mem::take(&mut self.speakers[*node].claims);
-                self.speakers[*node].running = false;
-                for (address, claim) in claims {
-                    self.ended(*node, address, claim);
-                }
-                self.renew_overlaps();
-            }
+            What::Ended(node) => self.ends(*node),
             What::Paused(node) => {
                 self.speakers[*node].paused = true;
                 self.renew_overlaps();
             }
-            What::Resumed(node, away) => {
-                let speaker = &mut self.speakers[*node];
-                let listens = *away > speaker.may_be_silent() * 8 / 10 + 2 * SLACK;
-                speaker.paused = false;
-                if listens {
-                    speaker.listens_until = self.now + 2 * self.interval;
-                }
-                self.disturbed = self.now;
-                self.renew_overlaps();
-            }
+            What::Resumed(node, away) => self.goes_on(*node, *away),
             What::Answering(node, answering) => {
                 self.speakers[*node].answering = *answering;
                 self.renew_overlaps();
@@ -276,13 +260,7 @@ impl<'a> Checker<'a> {
                 node,
                 address,
                 reason,
-            } => {
-                self.released(*node, *address, *reason);
-                if let Some(claim) = self.speakers[*node].claims.remove(address) {
-                    self.ended(*node, *address, claim);
-                }
-                self.renew_overlaps();
-            }
+            } => self.released(*node, *address, *reason),
             What::Announced { node, address } => {
                 self.addresses[*address].last_announced = Some(*node);
                 self.owed.remove(&(*address, *node));
@@ -324,5 +302,27 @@ impl<'a> Checker<'a> {
                 self.renew_overlaps();
             }
         }
+    }
+
+    /// A speaker ends, and its claims with it.
+    fn ends(&mut self, node: usize) {
+        let claims = std::mem::take(&mut self.speakers[node].claims);
+        self.speakers[node].running = false;
+        for (address, claim) in claims {
+            self.ended(node, address, claim);
+        }
+        self.renew_overlaps();
+    }
+
+    /// R7: a speaker that was stopped for so long goes on, and has to listen first.
+    fn goes_on(&mut self, node: usize, away: Time) {
+        let speaker = &mut self.speakers[node];
+        let listens = away > speaker.may_be_silent() * 8 / 10 + 2 * SLACK;
+        speaker.paused = false;
+        if listens {
+            speaker.listens_until = self.now + 2 * self.interval;
+        }
+        self.disturbed = self.now;
+        self.renew_overlaps();
     }
 }

@@ -26,7 +26,7 @@ impl Checker<'_> {
     pub(super) fn released(&mut self, node: usize, address: usize, reason: ReleaseReason) {
         self.moves(address, &format!("node {node} gives it up ({reason})"));
         self.owed.remove(&(address, node));
-        let Some(claim) = self.speakers[node].claims.get(&address) else {
+        let Some(claim) = self.speakers[node].claims.remove(&address) else {
             return;
         };
         let (since, until) = (claim.since, self.now);
@@ -44,6 +44,8 @@ impl Checker<'_> {
             let due = self.now + ANNOUNCED_AGAIN + self.interval + 10 * MILLISECOND + SLACK;
             self.owed.extend(other.map(|other| ((address, other), due)));
         }
+        self.ended(node, address, claim);
+        self.renew_overlaps();
     }
 
     /// R13: who gave in may have announced the address last, or answered for it, so that its owner has
