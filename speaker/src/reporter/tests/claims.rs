@@ -1,0 +1,228 @@
+//! What the status of an Announcement says of who announces its address.
+
+use super::*;
+
+#[test]
+fn an_address_that_is_owned_is_reported_once() {
+    let mut world = World::at_rest();
+    world.tell(own(ADDRESS, 3));
+    assert_eq!(world.settle(), 1);
+    let status = world.status(ADDRESS);
+    assert_eq!(status.node.as_deref(), Some("a"));
+    assert_eq!(status.interfaces[0].name, "eth0");
+    assert_eq!(status.interfaces[0].mac, "02:00:00:00:00:0a");
+    assert_eq!(status.term, Some(3));
+    assert_eq!(status.previous_node.as_deref(), Some("b"));
+    assert_eq!(status.takeover_milliseconds, Some(212));
+    assert_eq!(status.reason.as_deref(), Some("Unclaimed"));
+    assert!(status.since.is_some());
+    assert_eq!(
+        world.condition(ADDRESS, "Announced"),
+        Some(("True", "Unclaimed", "a announces it on eth0"))
+    );
+    assert_eq!(world.pass(Duration::from_hours(1)), 0);
+}
+
+#[test]
+fn what_keeps_an_address_from_being_announced_is_said() {
+    let named = Owned {
+        interfaces: Interfaces::Named(["eth7".into()].into()),
+        ..owned(ADDRESS, 1)
+    };
+    let rows: [(&str, Input, Owned, &str, &str); 5] = [
+        (
+            "no link at all",
+            links([]),
+            owned(ADDRESS, 1),
+            "NoLink",
+            "a has no link that can carry announcements: see --exclude-interfaces of its speaker",
+        ),
+        (
+            "none of those that are named",
+            links([link("eth0")]),
+            named,
+            "NoLink",
+            "a has none of the links eth7: name one that kubectl get speaker a shows in the \
+             interfaces of the L2Advertisement",
+        ),
+        (
+            "no carrier",
+            links([Link {
+                carrier: false,
+                ..link("eth0")
+            }]),
+            owned(ADDRESS, 1),
+            "NoCarrier",
+            "the link eth0 of a has no carrier: check its cable and switch port",
+        ),
+        (
+            "N10: no link-local address",
+            links([Link {
+                link_local: None,
+                ..link("eth0")
+            }]),
+            owned(ADDRESS6, 1),
+            "NoLinkLocalAddress",
+            "the link eth0 of a has no usable IPv6 link-local address to announce from: enable \
+             IPv6 on it",
+        ),
+        (
+            "no socket",
+            Input::Report(Report::Closed(
+                [("eth0".into(), "Operation not permitted".to_owned())].into(),
+            )),
+            owned(ADDRESS, 1),
+            "CannotListen",
+            "a cannot listen on its link eth0: Operation not permitted",
+        ),
+    ];
+    for (what, around, owned, reason, message) in rows {
+        let mut world = World::at_rest();
+        let address = owned.address;
+        world.tell(around);
+        world.tell(Input::Report(Report::Own(owned)));
+        world.pass(Duration::from_secs(5));
+        let found = world.condition(address, "Announced");
+        assert_eq!(found, Some(("False", reason, message)), "{what}");
+        let status = world.status(address);
+        assert_eq!((&status.node, status.term), (&None, Some(1)), "{what}");
+        // It is put right as soon as it can be.
+        world.tell(links([link("eth0"), link("eth7")]));
+        world.tell(Input::Report(Report::Closed(BTreeMap::new())));
+        world.pass(Duration::from_secs(5));
+        assert_eq!(world.status(address).node.as_deref(), Some("a"), "{what}");
+    }
+}
+
+#[test]
+fn the_node_that_takes_over_says_so_with_one_write() {
+    let mut world = World::at_rest();
+    world.tell(own(ADDRESS, 3));
+    world.settle();
+    world.tell(release(ADDRESS, ReleaseReason::Outclaimed));
+    assert_eq!(world.pass(Duration::from_secs(4)), 0);
+    world.set(ADDRESS, by("b", 4));
+    assert_eq!(world.pass(Duration::from_mins(10)), 0);
+    assert_eq!(world.status(ADDRESS), &by("b", 4));
+}
+
+#[test]
+fn if_nobody_takes_over_the_status_is_cleared() {
+    let mut world = World::at_rest();
+    world.tell(own(ADDRESS, 3));
+    world.settle();
+    world.tell(release(ADDRESS, ReleaseReason::NoCandidate));
+    assert_eq!(world.pass(Duration::from_secs(6)), 1);
+    let status = world.status(ADDRESS);
+    assert_eq!((&status.node, status.term), (&None, Some(3)));
+    assert_eq!(status.previous_node.as_deref(), Some("a"));
+    assert_eq!(
+        world.condition(ADDRESS, "Announced"),
+        Some((
+            "False",
+            "NoCandidate",
+            "a may not announce it any more, and no other node does yet"
+        ))
+    );
+    assert_eq!(world.pass(Duration::from_hours(1)), 0);
+}
+
+#[test]
+fn a_status_is_cleared_only_if_it_is_still_the_one_that_was_read() {
+    let mut world = World::at_rest();
+    world.tell(own(ADDRESS, 3));
+    world.settle();
+    let version = world.version.to_string();
+    world.tell(release(ADDRESS, ReleaseReason::Stopping));
+    world.now += 2_000;
+    world.reporter.on_deadline(world.now().moment);
+    let write = world.next().expect("a write");
+    assert!(matches!(
+        &write,
+        Write::Announcement { resource_version: Some(found), .. } if *found == version
+    ));
+    // Another node has been faster.
+    world.error = Some(CallError::Conflict("changed".into()));
+    world.answer(&write);
+    world.error = None;
+    world.set(ADDRESS, by("b", 4));
+    assert_eq!(world.pass(Duration::from_mins(10)), 0);
+}
+
+/// It was another node's before this one was restarted.
+#[test]
+fn a_status_that_names_this_node_wrongly_is_cleared() {
+    let mut world = World::at_rest();
+    world.set(ADDRESS, by("a", 3));
+    assert_eq!(world.pass(Duration::from_secs(4)), 0);
+    assert_eq!(world.pass(Duration::from_secs(2)), 1);
+    assert_eq!(world.status(ADDRESS).node, None);
+}
+
+#[test]
+fn nothing_is_cleared_before_the_node_could_own_it() {
+    let mut world = World::at_rest();
+    world.reporter.assigned = false;
+    world.set(ADDRESS, by("a", 3));
+    assert_eq!(world.pass(Duration::from_mins(1)), 0);
+    world.tell(Input::Assigned);
+    world.tell(own(ADDRESS, 3));
+    world.settle();
+    assert_eq!(world.status(ADDRESS).node.as_deref(), Some("a"));
+}
+
+#[test]
+fn a_later_claim_is_not_written_over_and_an_earlier_one_is() {
+    for (what, theirs, ours, written) in [
+        ("later", by("b", 5), 4, false),
+        ("earlier", by("b", 3), 4, true),
+        (
+            "as late, by a node with a greater name",
+            by("b", 4),
+            4,
+            false,
+        ),
+        ("as late, by a node with a lesser name", by("A", 4), 4, true),
+    ] {
+        let mut world = World::at_rest();
+        world.set(ADDRESS, theirs);
+        world.tell(own(ADDRESS, ours));
+        assert_eq!(world.pass(Duration::from_mins(1)) > 0, written, "{what}");
+    }
+}
+
+#[test]
+fn at_the_end_everything_is_taken_back() {
+    let mut world = World::at_rest();
+    world.tell(own(ADDRESS, 3));
+    world.tell(own(OTHER, 1));
+    world.settle();
+    world.now += 10_000;
+    world.tell(release(ADDRESS, ReleaseReason::Stopping));
+    // The report about the other was dropped.
+    world.tell(Input::Ended);
+    assert_eq!(world.settle(), 3);
+    assert!(world.reporter.is_done());
+    for address in [ADDRESS, OTHER] {
+        let said = world.condition(address, "Announced");
+        assert_eq!(
+            said,
+            Some(("False", "Stopping", "the speaker of a has stopped"))
+        );
+    }
+    let speaker = world.speaker.expect("a Speaker");
+    assert_eq!(speaker.conditions[0].reason, "Stopping");
+}
+
+#[test]
+fn an_announcement_that_is_gone_is_not_written() {
+    let mut world = World::at_rest();
+    world.tell(own(ADDRESS, 3));
+    world.tell(Input::Announcement(Event::Deleted(key(ADDRESS))));
+    assert_eq!(world.pass(Duration::from_mins(1)), 0);
+    // Nor one that goes while it is being written.
+    world.tell(own(OTHER, 3));
+    world.error = Some(CallError::NotFound("gone".into()));
+    assert_eq!(world.settle(), 1);
+    assert_eq!(world.pass(Duration::from_mins(1)), 0);
+}
