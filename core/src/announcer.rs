@@ -92,6 +92,12 @@ pub enum Input {
         /// The address.
         address: IpAddr,
     },
+    /// A stranger uses the address: it is announced one time, if it is owned, and else as planned
+    /// (C3).
+    Once {
+        /// The address.
+        address: IpAddr,
+    },
     /// This node does not announce the address any more, but stays prepared to.
     Release {
         /// The address.
@@ -167,6 +173,8 @@ pub struct Announcer {
     links: Links,
     addresses: BTreeMap<IpAddr, Address>,
     calendar: Calendar,
+    /// Announcements out of turn. They go before those of the calendar.
+    once: VecDeque<Place>,
     current: Option<Current>,
     groups: Groups,
     /// Joins and leaves that have not been handed out. They go before frames.
@@ -183,6 +191,7 @@ impl Announcer {
             links: Links::default(),
             addresses: BTreeMap::new(),
             calendar: Calendar::new(config.refresh),
+            once: VecDeque::new(),
             current: None,
             groups: Groups::default(),
             memberships: VecDeque::new(),
@@ -221,6 +230,7 @@ impl Announcer {
                 interfaces,
             } => self.place(address, interfaces, true),
             Input::Again { address } => self.announce_again(address),
+            Input::Once { address } => self.announce_once(address),
             Input::Release { address } => self.release(address),
             Input::Forget { address } => self.forget(address),
         }
@@ -238,7 +248,7 @@ impl Announcer {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
         let due = self.calendar.next_deadline();
-        if !self.calendar.has_ready() {
+        if !self.calendar.has_ready() && self.once.is_empty() {
             return due;
         }
         let opens = self.pacer.opens_at();
@@ -258,7 +268,9 @@ impl Announcer {
             if !self.pacer.is_open() {
                 return None;
             }
-            let (place, occasion) = self.calendar.begin(self.now)?;
+            let out_of_turn = self.once.pop_front();
+            let out_of_turn = out_of_turn.map(|place| (place, Occasion::Refresh));
+            let (place, occasion) = out_of_turn.or_else(|| self.calendar.begin(self.now))?;
             self.current = Some(Current {
                 place,
                 occasion,
@@ -287,7 +299,7 @@ impl Announcer {
         let frame = self
             .links
             .get(link)
-            .filter(|_| self.calendar.contains(current.place))
+            .filter(|link| self.calendar.contains(current.place) && can_send(address, link))
             .and_then(|link| message::frame(address, link, current.occasion, current.frame));
         let Some(frame) = frame else {
             self.current = None;
@@ -327,6 +339,12 @@ impl Announcer {
         for link in links {
             self.start(address, link);
         }
+    }
+
+    fn announce_once(&mut self, address: IpAddr) {
+        let known = self.addresses.get(&address).filter(|known| known.owned);
+        let links = known.into_iter().flat_map(|known| &known.links);
+        self.once.extend(links.map(|&link| (address, link)));
     }
 
     fn release(&mut self, address: IpAddr) {

@@ -178,6 +178,12 @@ pub enum Output {
         /// The address.
         address: IpAddr,
     },
+    /// The address is owned, and a stranger uses it: it has to be announced one time (RFC 5227 section
+    /// 2.4: one single announcement).
+    Defend {
+        /// The address.
+        address: IpAddr,
+    },
     /// A beacon is to be sent. When it has left, [`Input::Sent`] says so.
     Beacon {
         /// Where.

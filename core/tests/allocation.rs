@@ -165,6 +165,9 @@ impl Segment {
                 Output::Announce { address } => {
                     announcer.handle(announcer::Input::Again { address }, now);
                 }
+                Output::Defend { address } => {
+                    announcer.handle(announcer::Input::Once { address }, now);
+                }
                 Output::Probe { .. } | Output::Conflict { .. } | Output::Left => {}
             }
         }

@@ -254,6 +254,10 @@ impl Node {
                     let again = announcer::Input::Again { address };
                     self.announcer.handle(again, now);
                 }
+                Output::Defend { address } => {
+                    let once = announcer::Input::Once { address };
+                    self.announcer.handle(once, now);
+                }
                 Output::Own(owned) => {
                     let own = announcer::Input::Own {
                         address: owned.address,

@@ -583,6 +583,10 @@ impl L2 {
                 self.announcer
                     .handle(announcer::Input::Again { address }, now);
             }
+            election::Output::Defend { address } => {
+                self.announcer
+                    .handle(announcer::Input::Once { address }, now);
+            }
             election::Output::Beacon { channel, beacon } => {
                 self.send_beacon(channel, &beacon, now);
                 self.election.spares().put(beacon);

@@ -134,6 +134,22 @@ fn announced(frame: &Frame) -> IpAddr {
 }
 
 #[test]
+fn c3_an_address_is_announced_once_out_of_turn_and_then_as_planned() {
+    let mut world = World::with_a_link();
+    world.tell(own(VIP));
+    world.run_until(700);
+    world.tell(Input::Once { address: VIP });
+    world.run_until(20_000);
+    world.tell(Input::Once { address: VIP });
+    world.run_until(47_000);
+    let planned_and_once = [0, 100, 500, 700, 1100, 3000, 10_000, 20_000];
+    assert_eq!(world.moments(), planned_and_once);
+    world.tell(Input::Release { address: VIP });
+    world.tell(Input::Once { address: VIP });
+    assert_eq!(world.moments(), [], "it is not owned");
+}
+
+#[test]
 fn g2_an_address_is_announced_on_schedule_and_then_refreshed() {
     let mut world = World::with_a_link();
     world.tell(own(VIP));
@@ -472,7 +488,7 @@ fn step() -> impl Strategy<Value = Step> {
     );
     prop_oneof![
         some_links.prop_map(Step::Tell),
-        (address, interfaces, 0..5u8).prop_map(|(address, interfaces, kind)| {
+        (address, interfaces, 0..6u8).prop_map(|(address, interfaces, kind)| {
             Step::Tell(match kind {
                 0 => Input::Prepare {
                     address,
@@ -484,6 +500,7 @@ fn step() -> impl Strategy<Value = Step> {
                 },
                 2 => Input::Release { address },
                 3 => Input::Again { address },
+                4 => Input::Once { address },
                 _ => Input::Forget { address },
             })
         }),
@@ -509,7 +526,10 @@ proptest! {
                         Input::Release { address } | Input::Forget { address } => {
                             owned.remove(address);
                         }
-                        Input::Links(_) | Input::Prepare { .. } | Input::Again { .. } => {}
+                        Input::Links(_)
+                        | Input::Prepare { .. }
+                        | Input::Again { .. }
+                        | Input::Once { .. } => {}
                     }
                     world.tell(input);
                 }

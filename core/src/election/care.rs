@@ -127,7 +127,7 @@ impl Election {
                 .is_none_or(|last| now.since(last) >= DEFEND)
             {
                 contest.defended = Some(now);
-                self.outputs.push_back(Output::Announce { address });
+                self.outputs.push_back(Output::Defend { address });
             }
         } else if contest.probe.take().is_some() {
             contest.conflict = Some(mac);

@@ -176,6 +176,7 @@ impl World {
                 Output::Own(owned) => Some(format!("own {} {}", owned.term.0, owned.reason)),
                 Output::Release { reason, .. } => Some(format!("release {reason}")),
                 Output::Announce { .. } => Some("announce".to_owned()),
+                Output::Defend { .. } => Some("defend".to_owned()),
                 Output::Conflict { mac, .. } => Some(format!("conflict {mac}")),
                 Output::Left => Some("left".to_owned()),
                 Output::Beacon { .. } | Output::Probe { .. } => None,
@@ -564,7 +565,7 @@ fn c3_a_stranger_is_answered_once_in_ten_seconds() {
         });
         world.pass(1_000, None);
     }
-    assert_eq!(world.decisions(), ["announce"; 3]);
+    assert_eq!(world.decisions(), ["defend"; 3]);
     assert!(world.owns());
 }
 

@@ -13,6 +13,7 @@ mod announce;
 mod arp;
 mod lan;
 mod links;
+mod moves;
 mod namespace;
 mod ndp;
 mod scale;

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwether_core::announcer;
-use bellwether_core::election::{Assignment, Recorded, Term};
+use bellwether_core::election::{Assignment, Owned, Recorded, Term};
 use bellwether_core::frame::beacon::Session;
 use bellwether_core::frame::beacon::keyring::Keyring;
 use bellwether_core::membership::timing::Profile;
@@ -17,18 +17,45 @@ use bellwether_speaker::assignments::Assignments;
 use bellwether_speaker::l2::{self, Inbox, Look, Report};
 use bellwether_speaker::links::{self, KernelAnswers};
 use bellwether_speaker::metrics::Metrics;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use regex::RegexSet;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::lan::eventually;
 use crate::namespace::Namespace;
 
 /// The name of the node that the speaker runs on.
 pub const NODE: &str = "node";
 
+/// How a speaker is set up.
+#[derive(Clone, Copy)]
+pub struct Setup {
+    /// The name of its node.
+    pub node: &'static str,
+    /// The UDP port of channel B, if it has one.
+    pub port: Option<u16>,
+    /// The links that it leaves alone.
+    pub excluded: &'static [&'static str],
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            node: NODE,
+            port: None,
+            excluded: &[],
+        }
+    }
+}
+
 /// A speaker that runs on a host.
 pub struct Speaker {
-    inbox: Inbox,
+    node: &'static str,
+    /// How others hand it what it works on.
+    pub inbox: Inbox,
+    registry: Registry,
     assigned: BTreeMap<IpAddr, Arc<Assignment>>,
     shutdown: CancellationToken,
     threads: Vec<JoinHandle<()>>,
@@ -47,16 +74,22 @@ pub struct Speaker {
 impl Speaker {
     /// Starts a speaker on `host`.
     pub fn on(host: &Namespace) -> Self {
+        Self::with(host, Setup::default())
+    }
+
+    /// Starts a speaker on `host` that is set up like this.
+    pub fn with(host: &Namespace, setup: Setup) -> Self {
         let (sender, reports) = mpsc::channel(1024);
-        let metrics = Metrics::default();
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
         let (looks_sender, looks) = watch::channel(None);
         let config = l2::Config {
-            node: NODE.into(),
-            session: Session(1),
+            node: setup.node.into(),
+            session: Session(setup.node.bytes().map(u64::from).sum()),
             profile: Profile::DEFAULT,
             real_time: false,
             rebalance: false,
-            port: None,
+            port: setup.port,
             looks: looks_sender,
             announcer: announcer::Config::default(),
             metrics: metrics.clone(),
@@ -77,13 +110,13 @@ impl Speaker {
                         .enable_all()
                         .build()
                         .expect("a runtime");
-                    let none = RegexSet::empty();
+                    let excluded = RegexSet::new(setup.excluded).expect("expressions");
                     let publish = |links, at| {
                         let _open = gate.lock().expect("no panic");
                         inbox.set_links(links, at);
                     };
                     runtime.block_on(links::follow(
-                        none,
+                        excluded,
                         metrics,
                         publish,
                         answers_sender,
@@ -94,7 +127,9 @@ impl Speaker {
         };
         let l2 = std::thread::spawn(move || l2.join().expect("no panic").expect("no error"));
         Self {
+            node: setup.node,
             inbox,
+            registry,
             assigned: BTreeMap::new(),
             shutdown,
             threads: vec![follow, l2],
@@ -130,6 +165,11 @@ impl Speaker {
             recorded: Some(recorded()),
             move_to: None,
         };
+        self.assign_as(address, assignment);
+    }
+
+    /// That is known of who may announce `address`.
+    pub fn assign_as(&mut self, address: &str, assignment: Assignment) {
         self.assigned
             .insert(address.parse().expect("an address"), Arc::new(assignment));
         self.publish();
@@ -159,6 +199,34 @@ impl Speaker {
         self.publish();
     }
 
+    /// What it is at now.
+    pub fn look(&mut self) -> Arc<Look> {
+        self.looks.mark_unchanged();
+        self.inbox.look();
+        eventually("it says what it is at", || {
+            self.looks.has_changed().is_ok_and(|changed| changed)
+        });
+        self.looks.borrow().clone().expect("what it is at")
+    }
+
+    /// The value of one of its metrics, by its name and labels.
+    pub fn metric(&self, name: &str) -> u64 {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a string takes everything");
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or(0)
+    }
+
+    /// Why it announces `address`, when it does.
+    pub fn owns(&mut self, address: &str) -> Option<Owned> {
+        let address: IpAddr = address.parse().expect("an address");
+        let look = self.look();
+        let contest = look.election.addresses.iter();
+        let mut contest = contest.filter(|contest| contest.address == address);
+        contest.next().and_then(|contest| contest.own.clone())
+    }
+
     /// Ends it, as SIGTERM does.
     pub fn stop(&mut self) {
         self.inbox.stop();
@@ -169,7 +237,7 @@ impl Speaker {
     }
 
     fn publish(&self) {
-        let assignments = Assignments::new(&NODE.into(), self.assigned.clone());
+        let assignments = Assignments::new(&self.node.into(), self.assigned.clone());
         self.inbox.set_assignments(assignments);
     }
 }
