@@ -5,6 +5,7 @@ use super::*;
 use crate::frame::beacon::{Digest, Entry, Flags, Heard, Part, Pulse, Standing};
 use crate::link::Link;
 
+mod balance;
 mod deaf;
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));

@@ -1,0 +1,79 @@
+//! R2: addresses that are given away for balance, where that is asked for.
+
+use std::net::Ipv4Addr;
+
+use super::*;
+
+fn address(number: u8) -> IpAddr {
+    Ipv4Addr::new(192, 0, 2, 10 + number).into()
+}
+
+/// `a` owns five addresses, of all of which `b` is the better candidate.
+fn world(rebalance: bool) -> World {
+    let mut world = World::new(&["b", "a"]);
+    world.election.config.rebalance = rebalance;
+    let assignment = world.election.contests[&ADDRESS].assignment.clone();
+    for number in 1..5 {
+        world.tell(Input::Assign {
+            address: address(number),
+            assignment: assignment.clone(),
+        });
+    }
+    world.pass(2_000, None);
+    assert_eq!(world.election.owned_count(), 5);
+    world.outputs.clear();
+    world
+}
+
+/// What `a` has offered to `b` since it was asked last.
+fn offered(world: &mut World) -> BTreeSet<IpAddr> {
+    let mut offered = BTreeSet::new();
+    for output in std::mem::take(&mut world.outputs) {
+        if let Output::Beacon { beacon, .. } = output {
+            let entries = beacon.part.entries.into_iter();
+            let to_b = |entry: &Entry| entry.standing == Standing::Offer { to: Session(2) };
+            offered.extend(entries.filter(to_b).map(|entry| entry.address));
+        }
+    }
+    offered
+}
+
+#[test]
+fn r2_a_peer_that_comes_gets_nothing_unless_balance_is_asked_for() {
+    let mut world = world(false);
+    world.pass(10_000, Some(&[]));
+    assert_eq!(offered(&mut world), BTreeSet::new());
+    assert_eq!(world.election.owned_count(), 5);
+}
+
+#[test]
+fn r2_for_balance_one_address_a_second_is_given_away_until_the_numbers_are_close() {
+    let mut world = world(true);
+    let (mut claims, mut moments) = (Vec::new(), Vec::new());
+    for _ in 0..10_000 {
+        world.pass(1, Some(claims.as_slice()));
+        let offers = offered(&mut world);
+        assert!(offers.len() <= 1, "one at a time: {offers:?}");
+        for address in offers {
+            moments.push(world.now);
+            claims.push(Entry { address, ..own(2) });
+            world.hear(&claims);
+            world.outputs.clear();
+        }
+    }
+    assert_eq!(
+        world.election.owned_count(),
+        3,
+        "two of five are given away"
+    );
+    assert_eq!(moments.len(), 2);
+    assert!(moments[1] - moments[0] >= 1000, "{moments:?}");
+}
+
+#[test]
+fn r2_what_is_not_taken_for_balance_stays() {
+    let mut world = world(true);
+    world.pass(5_000, Some(&[]));
+    assert!(!offered(&mut world).is_empty());
+    assert_eq!(world.election.owned_count(), 5);
+}
