@@ -22,6 +22,9 @@ const LAB: &str = env!("CARGO_BIN_EXE_bellwether-lab");
 /// One thing that may be done: group, resource, name of the object or `*`, verb.
 type Right = (String, String, String, String);
 
+/// What stands for the group of a path that is no object, such as `/metrics`.
+const PATHS: &str = "paths";
+
 /// The rights in the table below `heading`: those in the whole cluster, and those in the product's
 /// namespace besides.
 fn documented(heading: &str) -> Result<[BTreeSet<Right>; 2]> {
@@ -108,6 +111,10 @@ async fn granted(lab: &Lab, account: &str, namespace: &str) -> Result<BTreeSet<R
             rights.extend(rights_of(group, &resources, &names, &verbs));
         }
     }
+    for rule in status["nonResourceRules"].as_array().into_iter().flatten() {
+        let (paths, verbs) = (words(rule, "nonResourceURLs"), words(rule, "verbs"));
+        rights.extend(rights_of(PATHS, &paths, "*", &verbs));
+    }
     Ok(rights)
 }
 
@@ -128,6 +135,8 @@ async fn the_daemons_may_do_what_the_documentation_says_and_nothing_else() -> Re
         ] {
             // Whatever any ServiceAccount may do is not ours.
             let anybody = granted(&lab, "default", namespace).await?;
+            let reads_a_path = anybody.iter().any(|(group, ..)| group == PATHS);
+            assert!(reads_a_path, "paths are compared too: {anybody:?}");
             let granted = granted(&lab, account, namespace).await?;
             let ours: BTreeSet<Right> = granted.difference(&anybody).cloned().collect();
             assert_eq!(&ours, expected, "{account} in {namespace}");
