@@ -35,6 +35,7 @@ test: ## Run all tests: unit, properties, real frames, end to end in the lab
 
 test-full: build ## A user's day on real kubelets, from images, manifests and chart; needs root
 	images/build host
+	images/next
 	$(LAB) build
 	$(CARGO) test --package bellwether-e2e --features full-lab --test full -- --nocapture --test-threads=1
 

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use bellwether_e2e::error::{Context, Error};
-use bellwether_e2e::{Lab, Result};
+use crate::binaries;
+use crate::error::{Context, Error, Result};
+use crate::lab::Lab;
 
 /// The document that says how the product is upgraded, rolled back and uninstalled.
 pub const UPGRADE: &str = "docs/upgrade.md";
 
 /// The root of the repository, where users are told to type.
+#[must_use]
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -45,8 +47,13 @@ fn nth_lines(document: &str, heading: &str, nth: usize) -> Result<String> {
 
 /// Types lines as a user would, in the root of the repository.
 pub async fn type_in(lab: &Lab, lines: &str) -> Result<()> {
-    let programs = bellwether_e2e::binaries::find_or_build()?;
-    let helm = bellwether_e2e::binaries::helm()?;
+    type_in_at(lab, &root(), lines).await
+}
+
+/// Types lines as a user would, in a folder.
+pub async fn type_in_at(lab: &Lab, folder: &Path, lines: &str) -> Result<()> {
+    let programs = binaries::find_or_build()?;
+    let helm = binaries::helm()?;
     let folders = programs
         .values()
         .chain([&helm])
@@ -58,7 +65,7 @@ pub async fn type_in(lab: &Lab, lines: &str) -> Result<()> {
     let path = std::env::join_paths(path).map_err(|error| Error::Unexpected(error.to_string()))?;
     let output = tokio::process::Command::new("sh")
         .args(["-exc", lines])
-        .current_dir(root())
+        .current_dir(folder)
         .env("PATH", path)
         .env("KUBECONFIG", lab.folder().kubeconfig())
         .stdin(Stdio::null())

@@ -21,7 +21,7 @@
 //! 8. [`demo`]: the story that `make demo` tells; [`bench`]: what is measured.
 //!
 //! [`binaries`] finds or builds Kubernetes; [`control`] is what the handle and the supervisor say to
-//! each other; [`remains`] is what a lab has left behind.
+//! each other; [`documents`] is what users are told to type; [`remains`] is what a lab has left behind.
 
 pub mod audit;
 pub mod backend;
@@ -33,6 +33,7 @@ pub mod cluster;
 pub mod control;
 pub mod control_plane;
 pub mod demo;
+pub mod documents;
 pub mod error;
 pub mod fault;
 pub mod image;

@@ -7,8 +7,8 @@ use bellwether_e2e::lab::ProxyMode;
 use bellwether_e2e::{Lab, Result, remains};
 
 use crate::cluster::{bare, product_ready};
-use crate::documents::{UPGRADE, lines, type_in};
 use crate::{nodes, product, services};
+use bellwether_e2e::documents::{UPGRADE, lines, type_in};
 
 /// Does a part of the day, and says how long it took.
 async fn part<T>(name: &str, doing: impl Future<Output = Result<T>>) -> Result<T> {

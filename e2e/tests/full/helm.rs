@@ -5,9 +5,9 @@ use bellwether_e2e::lab::ProxyMode;
 use bellwether_e2e::remains;
 
 use crate::cluster::{bare, probed, product_ready};
-use crate::documents::{UPGRADE, lines, lines_for_helm, type_in};
 use crate::product::{self, NEXT};
 use crate::services::first_service;
+use bellwether_e2e::documents::{UPGRADE, lines, lines_for_helm, type_in};
 
 #[tokio::test]
 async fn a_release_of_the_chart_is_upgraded_and_rolled_back_and_loses_nothing() -> Result<()> {
@@ -17,9 +17,8 @@ async fn a_release_of_the_chart_is_upgraded_and_rolled_back_and_loses_nothing() 
     let address = first_service(&lab).await?;
     product::look(&lab).await?;
 
-    product::tag_next(&lab).await?;
+    product::load_next(&lab).await?;
     let upgrade = lines_for_helm(UPGRADE, "## Upgrade")?;
-    // The other version is another tag of the same build.
     let upgrade = format!("{} --set image.tag={NEXT} --wait", upgrade.trim());
     let roll_back = lines_for_helm(UPGRADE, "## Roll back")?;
     let roll_back = format!("{} --wait", roll_back.trim());

@@ -2,7 +2,6 @@
 
 mod cluster;
 mod day;
-mod documents;
 mod helm;
 mod lab;
 mod nodes;

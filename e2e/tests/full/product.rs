@@ -8,6 +8,7 @@ use std::time::Duration;
 use bellwether_crds::beacon_keys::SECRET;
 use bellwether_e2e::cluster::load_balancer;
 use bellwether_e2e::error::{Context, Error};
+use bellwether_e2e::image;
 use bellwether_e2e::lab::wait_for;
 use bellwether_e2e::process::stdout_of;
 use bellwether_e2e::{Lab, Result};
@@ -15,7 +16,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::cluster::{A_WHILE, IN_PRODUCT, owners, probed, product_ready};
-use crate::documents::{UPGRADE, lines, type_in};
+use bellwether_e2e::documents::{UPGRADE, lines, root, type_in};
 
 const DAEMONS: [(&str, &str, &str); 2] = [
     (
@@ -33,8 +34,8 @@ const DAEMONS: [(&str, &str, &str); 2] = [
 /// The version that the manifests name.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What stands for another version: another tag of the same build.
-pub const NEXT: &str = "0.0.0-next";
+/// The other version: the same source as a debug build that says so, by `images/next`.
+pub const NEXT: &str = concat!(env!("CARGO_PKG_VERSION"), "-next");
 
 /// What operators look at a running product with.
 pub async fn look(lab: &Lab) -> Result<()> {
@@ -58,6 +59,15 @@ pub async fn look(lab: &Lab) -> Result<()> {
     assert!(kubectl(&version).await?.contains(VERSION));
     let metrics = through_a_forwarded_port(lab, "deployment/bellwether-controller", 7470).await?;
     assert!(metrics.contains("# TYPE bellwether_"), "{metrics}");
+    // These nodes know no DNS of the cluster: a kubelet says so of each pod that wants it, such as those
+    // of `web`, and ours want none.
+    let about_dns = async |namespace: &str| {
+        let only = "--field-selector=reason=MissingClusterDNS";
+        let get = ["get", "events", namespace, only, "--output=name"];
+        lab.kubectl(&get, "").await
+    };
+    assert_ne!(about_dns("--namespace=default").await?, "");
+    assert_eq!(about_dns(IN_PRODUCT).await?, "");
     Ok(())
 }
 
@@ -109,21 +119,15 @@ pub async fn restart(lab: &Lab, address: IpAddr) -> Result<()> {
     Ok(())
 }
 
-/// Puts the other version on every node.
-pub async fn tag_next(lab: &Lab) -> Result<()> {
+/// Puts the images of the other version on every node.
+pub async fn load_next(lab: &Lab) -> Result<()> {
+    let folder = root().join("target/images/next");
     for node in ["node-a", "node-b", "node-c"] {
-        for (_, _, image) in DAEMONS {
-            let (old, new) = (format!("{image}:{VERSION}"), format!("{image}:{NEXT}"));
-            let tag = [
-                "ctr",
-                "--namespace=k8s.io",
-                "images",
-                "tag",
-                "--force",
-                &old,
-                &new,
-            ];
-            lab.exec(node, &tag).await?;
+        for (_, program, _) in DAEMONS {
+            let archive = folder.join(format!("{program}-{}.tar", image::architecture()));
+            let archive = archive.display().to_string();
+            let import = ["ctr", "--namespace=k8s.io", "images", "import", &archive];
+            lab.exec(node, &import).await?;
         }
     }
     Ok(())
@@ -132,7 +136,7 @@ pub async fn tag_next(lab: &Lab) -> Result<()> {
 /// The lines of `docs/upgrade.md`, on a cluster that runs another version. While both run a new
 /// Service gets an address that is announced, and a client of the old one loses nothing all the time.
 pub async fn upgrade_and_roll_back(lab: &Lab, address: IpAddr) -> Result<()> {
-    tag_next(lab).await?;
+    load_next(lab).await?;
     for (what, container, image) in DAEMONS {
         let image = format!("{container}={image}:{NEXT}");
         lab.kubectl(&[IN_PRODUCT, "set", "image", what, &image], "")
@@ -168,36 +172,52 @@ pub async fn upgrade_and_roll_back(lab: &Lab, address: IpAddr) -> Result<()> {
     wait_version(lab, VERSION).await
 }
 
-/// Waits until the product runs everywhere, and every speaker is of this version.
+/// Waits until the product runs everywhere, and says that it is of this version.
 pub async fn wait_version(lab: &Lab, version: &str) -> Result<()> {
     product_ready(lab).await?;
-    let is_new =
-        |versions: &BTreeSet<String>| versions.iter().all(|image| image.ends_with(version));
-    versions_of_speakers(lab, is_new).await.map(drop)
+    let only = BTreeSet::from([version.to_owned()]);
+    versions_of_speakers(lab, |versions| *versions == only).await?;
+    let ask = [
+        IN_PRODUCT,
+        "exec",
+        "deployment/bellwether-controller",
+        "--",
+        "/bellwether-controller",
+        "--version",
+    ];
+    // A replica of the other version may still be about to end.
+    wait_for("the version of the controller", A_WHILE, async || {
+        let said = lab.kubectl(&ask, "").await;
+        let said = said.map_err(|error| error.to_string())?;
+        if said.trim() == format!("bellwether-controller {version}") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    })
+    .await
 }
 
-/// Waits until the images of all speakers are as `wanted`.
+/// Waits until the versions that the speakers say they are of are as `wanted`.
 async fn versions_of_speakers(
     lab: &Lab,
     wanted: impl Fn(&BTreeSet<String>) -> bool,
 ) -> Result<BTreeSet<String>> {
     let query = [
-        IN_PRODUCT,
         "get",
-        "pods",
-        "--selector=app.kubernetes.io/name=bellwether-speaker",
-        "--output=jsonpath={.items[*].spec.containers[0].image}",
+        "speakers.bellwether.dev",
+        "--output=jsonpath={.items[*].status.version}",
     ];
     wait_for("the versions of the speakers", A_WHILE, async || {
-        let images = lab
+        let versions = lab
             .kubectl(&query, "")
             .await
             .map_err(|error| error.to_string())?;
-        let versions: BTreeSet<String> = images.split_whitespace().map(ToOwned::to_owned).collect();
+        let versions = versions.split_whitespace().map(ToOwned::to_owned).collect();
         if wanted(&versions) {
             Ok(versions)
         } else {
-            Err(images)
+            Err(format!("{versions:?}"))
         }
     })
     .await

@@ -9,7 +9,7 @@ use bellwether_e2e::lab::wait_for;
 use bellwether_e2e::{Lab, Result};
 
 use crate::cluster::{A_WHILE, WEB, curl, rolled_out, web_address};
-use crate::documents::root;
+use bellwether_e2e::documents::root;
 
 /// A Service gets an address, and a client outside the cluster reaches it.
 pub async fn first_service(lab: &Lab) -> Result<IpAddr> {
