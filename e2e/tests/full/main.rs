@@ -5,5 +5,6 @@ mod day;
 mod helm;
 mod lab;
 mod nodes;
+mod overlays;
 mod product;
 mod services;
