@@ -171,11 +171,11 @@ where
         self.metrics.begin(self.kind);
         let kind = Kind { kind: self.kind };
         let config = config.page_size(PAGE).timeout(TIMEOUT_SECONDS);
-        let open = || {
+        let begin = || {
             let stream = watcher(self.api.clone(), config.clone());
             stream.backoff(pauses()).boxed()
         };
-        let mut stream = open();
+        let mut stream = begin();
         let mut objects = Vec::new();
         let mut undecodable = Vec::new();
         let mut said: Option<String> = None;
@@ -190,9 +190,12 @@ where
                 Some(Err(error)) => {
                     self.metrics.errors.get_or_create(&kind).inc();
                     say_once(&mut said, self.kind, &error);
+                    // The stream would ask for the same version for ever.
                     if is_forgotten(&error) {
-                        tokio::time::sleep(SHORTEST_PAUSE).await;
-                        stream = open();
+                        tokio::select! {
+                            () = tokio::time::sleep(SHORTEST_PAUSE) => stream = begin(),
+                            () = shutdown.cancelled() => return,
+                        }
                     }
                     continue;
                 }
@@ -265,13 +268,12 @@ fn pauses() -> ExponentialBackoff {
     builder.into()
 }
 
-/// Whether the server refuses to go on from the version that is known, because it has forgotten what
-/// came after it. The watcher would ask for the same again and again; only a new list helps.
+/// Whether a watch was refused because the server has forgotten the version that it was to begin at.
 fn is_forgotten(error: &watcher::Error) -> bool {
-    let watcher::Error::WatchStartFailed(error) = error else {
-        return false;
-    };
-    matches!(CallError::from(error), CallError::Gone(_))
+    matches!(
+        error,
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410
+    )
 }
 
 /// Logs an error unless it is the one that was logged last: a server that stays away is one line,

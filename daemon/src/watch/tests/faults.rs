@@ -31,6 +31,8 @@ struct Server {
     log: Vec<Value>,
     /// How much of it has happened.
     happened: usize,
+    /// Of changes before this one no watch can tell any more.
+    forgotten: usize,
     faults: VecDeque<Fault>,
     /// What has been asked for.
     requests: Vec<&'static str>,
@@ -68,6 +70,7 @@ impl Server {
         Self {
             log: (1..).zip(log).map(event).collect(),
             happened: 3,
+            forgotten: 0,
             faults: faults.iter().copied().collect(),
             requests: Vec::new(),
         }
@@ -114,6 +117,12 @@ fn parameter(query: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.to_owned())
 }
 
+/// The version that a watch begins at.
+fn version(query: &str) -> usize {
+    let from = parameter(query, "resourceVersion").expect("a version");
+    from.parse().expect("a number")
+}
+
 async fn serve(State(server): State<Arc<Mutex<Server>>>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let is_watch = parameter(&query, "watch").is_some();
@@ -124,7 +133,16 @@ async fn serve(State(server): State<Arc<Mutex<Server>>>, RawQuery(query): RawQue
             .push(if is_watch { "watch" } else { "list" });
         // Something happens meanwhile.
         server.happened = (server.happened + 1).min(server.log.len());
-        server.faults.pop_front().unwrap_or(Fault::None)
+        let fault = server.faults.pop_front().unwrap_or(Fault::None);
+        if is_watch && matches!(fault, Fault::Refuse(410)) {
+            server.forgotten = server.happened;
+        }
+        let is_forgotten = is_watch && version(&query) < server.forgotten;
+        if is_forgotten {
+            Fault::Refuse(410)
+        } else {
+            fault
+        }
     };
     match fault {
         Fault::Refuse(code) => {
@@ -138,8 +156,7 @@ async fn serve(State(server): State<Arc<Mutex<Server>>>, RawQuery(query): RawQue
     let body = {
         let server = server.lock().expect("the server");
         if is_watch {
-            let from = parameter(&query, "resourceVersion").expect("a version");
-            watch(&server, from.parse().expect("a number"), fault)
+            watch(&server, version(&query), fault)
         } else {
             list(&server, parameter(&query, "continue").as_deref(), fault)
         }
