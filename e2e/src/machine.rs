@@ -185,6 +185,8 @@ impl Machine {
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
             .filter(|&pid| own.is_some() && namespace(pid) == own);
+        // Found first, so that the first to get it is not long before the last.
+        let processes: Vec<i32> = processes.collect();
         for pid in processes {
             // It may have ended meanwhile.
             let _gone = kill(Pid::from_raw(pid), signal);

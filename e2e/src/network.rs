@@ -19,7 +19,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::error::{Context, Error, Result};
 use crate::fault::Network;
@@ -294,32 +294,56 @@ pub async fn nft(rules: &str) -> Result<()> {
 }
 
 /// Runs a program to its end, with `lines` on its standard input.
-async fn feed(program: &str, args: &[&str], lines: &str) -> Result<()> {
-    let mut child = Command::new(program)
-        .args(args)
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .context(|| format!("cannot run {program}"))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin
-            .write_all(lines.as_bytes())
+async fn feed(program: &'static str, args: &[&str], lines: &str) -> Result<()> {
+    Waiting::start(program, args)?.feed(lines).await
+}
+
+/// A program that runs and waits for its standard input: what is then asked of it happens at once.
+pub struct Waiting {
+    program: &'static str,
+    child: Child,
+}
+
+impl Waiting {
+    /// `ip`, which takes lines.
+    pub fn ip() -> Result<Self> {
+        Self::start("ip", &["-batch", "-"])
+    }
+
+    fn start(program: &'static str, args: &[&str]) -> Result<Self> {
+        let child = Command::new(program)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context(|| format!("cannot run {program}"))?;
+        Ok(Self { program, child })
+    }
+
+    /// Gives it all of its input, and waits for its end.
+    pub async fn feed(mut self, lines: &str) -> Result<()> {
+        let program = self.program;
+        if let Some(mut stdin) = self.child.stdin.take() {
+            stdin
+                .write_all(lines.as_bytes())
+                .await
+                .context(|| format!("cannot write to {program}"))?;
+        }
+        let output = self
+            .child
+            .wait_with_output()
             .await
-            .context(|| format!("cannot write to {program}"))?;
+            .context(|| format!("cannot wait for {program}"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Error::Command {
+            command: format!("{program} <<<'{lines}'"),
+            status: output.status,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
     }
-    let output = child
-        .wait_with_output()
-        .await
-        .context(|| format!("cannot wait for {program}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(Error::Command {
-        command: format!("{program} {} <<<'{lines}'", args.join(" ")),
-        status: output.status,
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
 }
 
 /// Runs a program to its end.

@@ -11,7 +11,7 @@ use crate::fault::{Fault, Network};
 use crate::impairment::{self, is_impairment};
 use crate::kubelet::NodeHealth;
 use crate::lab::wait_for;
-use crate::network::run;
+use crate::network::{Waiting, run};
 
 impl Supervisor {
     /// Does the same to all these nodes.
@@ -61,9 +61,13 @@ impl Supervisor {
             Fault::Crash => {
                 health.set_power(false);
                 // A node without power has no last words: a program that still ran when the first
-                // cable is out would say so on the other.
+                // cable is out would say so on the other. But a node whose programs have stopped
+                // goes on forwarding until its cables are out, so that follows without delay.
+                let cables = Waiting::ip()?;
                 self.pause_all(node).await?;
-                self.plug(&host.port_names(Network::Both), false).await?;
+                cables
+                    .feed(&states(&host.port_names(Network::Both), false))
+                    .await?;
                 for name in self.programs_on(node) {
                     self.act(&name, Action::Kill).await?;
                 }
@@ -118,11 +122,7 @@ impl Supervisor {
     }
 
     async fn plug(&self, ports: &[String], plugged: bool) -> Result<()> {
-        let state = if plugged { "up" } else { "down" };
-        for port in ports {
-            run("ip", &["link", "set", port, state]).await?;
-        }
-        Ok(())
+        Waiting::ip()?.feed(&states(ports, plugged)).await
     }
 
     /// A bridge port that comes up again has its carrier up to a second later.
@@ -140,4 +140,13 @@ impl Supervisor {
         })
         .await
     }
+}
+
+/// What puts cables in or takes them out.
+fn states(ports: &[String], plugged: bool) -> String {
+    let state = if plugged { "up" } else { "down" };
+    let lines = ports
+        .iter()
+        .map(|port| format!("link set {port} {state}\n"));
+    lines.collect()
 }
