@@ -142,11 +142,11 @@ impl Queue {
         }
         // Who has the key can go where one with that key is.
         self.0.retain(|waiter| {
-            let shares = waiter.has_key && shared.contains(&waiter.family);
-            if shares {
+            let joins = waiter.has_key && shared.contains(&waiter.family);
+            if joins {
                 served.insert(waiter.name.clone());
             }
-            !shares
+            !joins
         });
         served
     }

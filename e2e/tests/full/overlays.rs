@@ -21,7 +21,7 @@ const OVERLAYS: [(&str, &str); 5] = [
     ("realtime", "memory locked: yes"),
 ];
 
-/// What a speaker of the DaemonSet says of itself.
+/// What one of the speakers says of itself.
 async fn status(lab: &Lab) -> Result<String> {
     let speaker = "daemonset/bellwether-speaker";
     let exec = [
