@@ -149,12 +149,12 @@ fn a_link_that_is_renamed_goes_on_under_its_new_name() {
         lan.tap
             .next(|frame| announcement(frame).filter(|arp| arp.sender_ip == WITNESS));
         let look = speaker.look();
-        let names: Vec<_> = look
+        let seen: Vec<_> = look
             .links
             .iter()
             .map(|(_, link)| link.name.as_str())
             .collect();
-        assert_eq!(names, ["lan0"]);
+        assert_eq!(seen, ["lan0"]);
         let released = "releases_total{reason=\"LinkDown\"}";
         assert_eq!(
             (speaker.metrics.owned.get(), speaker.metric(released)),
@@ -162,6 +162,9 @@ fn a_link_that_is_renamed_goes_on_under_its_new_name() {
         );
     });
 }
+
+/// MAC address and carrier.
+type LinksByName = BTreeMap<String, (MacAddr, bool)>;
 
 /// How many changes of each kind are made.
 const ROUNDS: u8 = 8;
@@ -177,7 +180,7 @@ fn changes_of_links_are_dealt_with_in_fifty_milliseconds() {
             .ip("link add br0 type bridge forward_delay 0 mcast_snooping 0");
         let mut speaker = Speaker::announcing(&lan.node, "192.0.2.10");
         lan.tap.next(announcement);
-        let mut seen = |what: &str, is_so: &dyn Fn(&BTreeMap<String, (MacAddr, bool)>) -> bool| {
+        let mut seen = |what: &str, is_so: &dyn Fn(&LinksByName) -> bool| {
             eventually(what, || {
                 let look = speaker.look();
                 let links = look.links.iter().map(|(_, link)| {

@@ -91,7 +91,6 @@ impl Cluster {
                 node,
                 port: Some(7473),
                 excluded: &["^mgmt0$"],
-                ..Setup::default()
             };
             let speaker = Speaker::with(&host, setup);
             let others = NODES.into_iter().enumerate().take(nodes);

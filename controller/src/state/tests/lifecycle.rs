@@ -187,9 +187,12 @@ fn metallb_1_5_what_becomes_of_the_address_when_pools_change() {
     }
 }
 
+/// What is changed of a Service.
+type Edit = fn(&mut ServiceFacts);
+
 #[test]
 fn metallb_1_5_what_a_service_shows_when_it_is_first_seen_is_adopted() {
-    let rows: [(&str, fn(&mut ServiceFacts), &str); 4] = [
+    let rows: [(&str, Edit, &str); 4] = [
         ("nothing", |_| {}, "192.0.2.0 Allocated"),
         (
             "an address of the pool",
@@ -230,7 +233,7 @@ fn metallb_1_5_what_a_service_shows_when_it_is_first_seen_is_adopted() {
 fn metallb_1_5_a_freed_address_goes_at_once_to_the_one_that_waits_longest() {
     let rows: [(&str, Change); 6] = [
         ("its Service is deleted", |world| {
-            world.delete_service("web")
+            world.delete_service("web");
         }),
         ("its Service is gone from a list", |world| {
             world.lose_service("web");

@@ -172,9 +172,12 @@ fn delete_node(world: &mut World, name: &str) {
 }
 
 /// With MetalLB without its member list a dead node keeps its addresses.
+/// What happens to a cluster.
+type Happening = fn(&mut World);
+
 #[test]
 fn complaint_3_1_7_the_word_of_a_dead_node_does_not_count() {
-    let rows: [(&str, fn(&mut World)); 3] = [
+    let rows: [(&str, Happening); 3] = [
         ("it is not ready for long", |world| {
             lose(world, "a");
             world.settle_for(25);

@@ -106,6 +106,9 @@ fn edit_status(world: &mut World, edit: fn(&mut IPAddressPoolStatus)) {
     world.handle(Input::Pool(Event::Applied(facts)));
 }
 
+/// A sentence, what happens, and the four counters then.
+type Row<'a> = (&'a str, &'a dyn Fn(&mut World), [i64; 4]);
+
 #[test]
 fn metallb_1_1_the_status_of_a_pool_says_what_is_in_use_whoever_wrote_into_it() {
     let share = |world: &mut World, name: &str, port: u16| {
@@ -119,7 +122,7 @@ fn metallb_1_1_the_status_of_a_pool_says_what_is_in_use_whoever_wrote_into_it() 
             .into();
         });
     };
-    let rows: [(&str, &dyn Fn(&mut World), [i64; 4]); 7] = [
+    let rows: [Row; 7] = [
         ("nothing is used", &|_| {}, [8, 0, 8, 0]),
         (
             "two Services have an address each",

@@ -190,7 +190,9 @@ fn list(server: &Server, page: Option<&str>, fault: Fault) -> Body {
 /// What has happened after the change `from`, and then nothing, until the fault.
 fn watch(server: &Server, from: usize, fault: Fault) -> Body {
     let news = &server.log[from..server.happened.max(from)];
-    let text: String = news.iter().map(|event| format!("{event}\n")).collect();
+    let text = news.iter().fold(String::new(), |text, event| {
+        text + &event.to_string() + "\n"
+    });
     match fault {
         Fault::Cut => {
             let next = server.log.get(server.happened.max(from));
@@ -326,7 +328,7 @@ async fn nothing_is_lost_and_nothing_told_twice_whatever_comes_between() {
         ),
     ];
     let asked = futures::future::join_all(rows.map(async |(sentence, faults, _)| {
-        let patience = Duration::from_secs(60);
+        let patience = Duration::from_mins(1);
         let watched = tokio::time::timeout(patience, watched(sentence, faults)).await;
         watched.unwrap_or_else(|_| panic!("{sentence}: something was lost"))
     }))
