@@ -1,7 +1,5 @@
 //! What `kubectl get` shows.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on shall panic")]
-
 use bellwether_crds::IPAddressPool;
 use kube::CustomResourceExt;
 
