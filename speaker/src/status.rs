@@ -4,7 +4,7 @@
 //! `trace` with the lines of a trace ([`crate::trace`]). [`show`] asks, and prints it. Nothing can be
 //! changed that way.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,17 @@ pub enum StatusError {
         /// Why.
         error: io::Error,
     },
+    /// Somebody may answer, but not this user.
+    #[error("may not ask the speaker at {}: {error}; run this as root", socket.display())]
+    Forbidden {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The status cannot be printed.
+    #[error("cannot print the status: {0}")]
+    Output(io::Error),
     /// What answers is no speaker of this version.
     #[error("what answers at {} is no speaker of this version: {error}", socket.display())]
     Other {
@@ -60,6 +71,17 @@ pub enum StatusError {
         /// Why.
         error: serde_json::Error,
     },
+}
+
+impl StatusError {
+    /// There is no answer at `socket`.
+    pub(crate) fn unanswered(socket: &Path, error: io::Error) -> Self {
+        let socket = socket.to_owned();
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::Forbidden { socket, error },
+            _ => Self::NoSpeaker { socket, error },
+        }
+    }
 }
 
 /// What a speaker says of itself.
@@ -216,21 +238,21 @@ async fn answer(mut stream: UnixStream, sources: Sources) -> io::Result<()> {
 
 /// Asks the speaker of this node, and prints what it says.
 pub async fn show(options: &StatusOptions) -> Result<(), StatusError> {
-    let text = ask(&options.socket)
-        .await
-        .map_err(|error| StatusError::NoSpeaker {
-            socket: options.socket.clone(),
-            error,
-        })?;
+    let text = ask(&options.socket).await;
+    let text = text.map_err(|error| StatusError::unanswered(&options.socket, error))?;
     let status: Status = serde_json::from_slice(&text).map_err(|error| StatusError::Other {
         socket: options.socket.clone(),
         error,
     })?;
-    match options.output {
-        Format::Json => println!("{}", String::from_utf8_lossy(&text)),
-        Format::Table => print!("{}", render(&status)),
+    let text = match options.output {
+        Format::Json => format!("{}\n", String::from_utf8_lossy(&text)),
+        Format::Table => render(&status),
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        // Who reads it has seen enough, like `head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(StatusError::Output),
     }
-    Ok(())
 }
 
 async fn ask(socket: &Path) -> io::Result<Vec<u8>> {
@@ -244,6 +266,13 @@ async fn ask(socket: &Path) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_may_not_ask_is_told_who_may() {
+        let error = io::Error::from(io::ErrorKind::PermissionDenied);
+        let error = StatusError::unanswered(Path::new("/run/x.sock"), error);
+        assert!(error.to_string().ends_with("run this as root"), "{error}");
+    }
 
     #[tokio::test]
     async fn nobody_at_the_socket_is_an_error_that_says_what_to_check() {

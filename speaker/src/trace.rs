@@ -61,14 +61,10 @@ pub(crate) async fn serve(mut stream: UnixStream, inbox: &Inbox) -> io::Result<(
 
 /// Records until the time is over, Ctrl-C, or the end of the speaker.
 pub async fn record(options: &TraceOptions) -> Result<(), TraceError> {
-    let no_speaker = |error| StatusError::NoSpeaker {
-        socket: options.socket.clone(),
-        error,
-    };
+    let no_speaker = |error| StatusError::unanswered(&options.socket, error);
     let mut stream = UnixStream::connect(&options.socket)
         .await
         .map_err(no_speaker)?;
-    stream.write_all(TRACE).await.map_err(no_speaker)?;
     let failed = |error| TraceError::Output {
         output: options.output.clone(),
         error,
@@ -80,6 +76,8 @@ pub async fn record(options: &TraceOptions) -> Result<(), TraceError> {
         let file = tokio::fs::File::create(&options.output).await;
         Box::new(file.map_err(failed)?)
     };
+    // This ends a trace that somebody else takes: not before there is a place for this one.
+    stream.write_all(TRACE).await.map_err(no_speaker)?;
     let (reading, mut writing) = stream.split();
     let mut lines = BufReader::new(reading);
     let end = options
