@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_leads_back_to_its_address() {
+    fn weakness_4_23_a_name_leads_back_to_its_address() {
         for text in ["192.0.2.10", "2001:db8::a"] {
             let address = text.parse().expect("an address");
             assert_eq!(address_of(&name_of(address)), Some(address));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_an_address_is_a_legal_object_name() {
+    fn weakness_4_24_the_name_of_an_address_is_a_legal_object_name() {
         let name = |address: &str| name_of(address.parse().expect("an address"));
         assert_eq!(name("192.0.2.10"), "192.0.2.10");
         assert_eq!(

@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_names_what_is_missing() {
+    fn weakness_4_47_ready_names_what_is_missing() {
         let health = Health::default();
         let list = health.readiness("services", "not listed yet");
         let links = health.readiness("links", "not known yet");

@@ -184,7 +184,8 @@ async fn wait_leader(lab: &Lab, other_than: &str) -> Result<String> {
 }
 
 #[tokio::test]
-async fn a_burst_is_served_once_and_for_good_whatever_happens_to_the_leader() -> Result<()> {
+async fn weakness_4_31_a_burst_is_served_once_and_for_good_whatever_happens_to_the_leader()
+-> Result<()> {
     let lab = Lab::for_test(LAB, |options| options.nodes = 1).await?;
     lab.apply(POOL).await?;
     let seen = Seen::watch(lab.client());

@@ -106,7 +106,8 @@ async fn two_hundred_services_keep_their_addresses_when_the_controller_restarts_
 }
 
 #[tokio::test]
-async fn announcing_goes_on_while_the_api_server_is_away_and_nothing_is_lost_after() -> Result<()> {
+async fn complaint_3_1_30_announcing_goes_on_while_the_api_server_is_away_and_nothing_is_lost_after()
+-> Result<()> {
     let lab = Lab::for_test(LAB, |_| {}).await?;
     lab.apply(LAN_POOL).await?;
     lab.apply(WEB).await?;

@@ -34,7 +34,8 @@ async fn wait_keys(lab: &Lab, known: u16, signing: u16) -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_key_is_made_once_and_changed_in_three_sweeps_without_a_restart() -> Result<()> {
+async fn weakness_4_50_the_key_is_made_once_and_changed_in_three_sweeps_without_a_restart()
+-> Result<()> {
     let lab = Lab::for_test(LAB, |_| {}).await?;
     wait_keys(&lab, 1, 1).await?;
     let here = ["--namespace", "bellwether-system"];

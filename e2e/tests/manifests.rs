@@ -193,7 +193,7 @@ fn the_policies_are_left_out_where_tokens_name_no_node() -> Result<()> {
 }
 
 #[test]
-fn no_pod_may_do_more_than_it_has_to() -> Result<()> {
+fn weakness_4_49_no_pod_may_do_more_than_it_has_to() -> Result<()> {
     let mut seen = BTreeSet::new();
     for folder in overlays()? {
         for (name, object) in objects(&kustomize(&folder)?) {

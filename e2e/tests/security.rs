@@ -119,7 +119,8 @@ async fn granted(lab: &Lab, account: &str, namespace: &str) -> Result<BTreeSet<R
 }
 
 #[tokio::test]
-async fn the_daemons_may_do_what_the_documentation_says_and_nothing_else() -> Result<()> {
+async fn weakness_4_27_the_daemons_may_do_what_the_documentation_says_and_nothing_else()
+-> Result<()> {
     let lab = Lab::for_test(LAB, |options| options.nodes = 1).await?;
     for (account, heading) in [
         (CONTROLLER, "### What the controller may do"),

@@ -95,7 +95,7 @@ async fn an_announcement_is_changed_only_in_the_version_that_was_seen() {
 }
 
 #[tokio::test]
-async fn address_and_conditions_of_a_service_are_one_write() {
+async fn complaint_3_1_21_address_and_conditions_of_a_service_are_one_write() {
     let (applier, mut server) = applier();
     let wanted = Wanted {
         kind: "bellwether.dev/Allocated",

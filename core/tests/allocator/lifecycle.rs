@@ -147,7 +147,7 @@ fn who_asked_for_the_pool_keeps_its_address_too() {
 }
 
 #[test]
-fn those_whom_an_edit_concerns_are_called_and_no_others() {
+fn weakness_4_14_those_whom_an_edit_concerns_are_called_and_no_others() {
     let blue = |addresses: &[&str]| pool("blue", addresses);
     let green = || pool("green", &["198.51.100.0/24"]);
     let asks = [service("a"), service("b").from("green")];

@@ -73,7 +73,8 @@ fn a_pool_of_which_nothing_is_left_is_not_ready() {
 }
 
 #[test]
-fn an_address_that_its_pool_does_not_give_any_more_is_said_on_both_until_it_is_moved() {
+fn weakness_4_17_an_address_that_its_pool_does_not_give_any_more_is_said_on_both_until_it_is_moved()
+{
     let mut world = ready_world();
     world.pool("lan", &["192.0.2.0/29"]);
     world.service("web");

@@ -95,7 +95,7 @@ fn what_keeps_an_address_from_being_announced_is_said() {
 }
 
 #[test]
-fn the_node_that_takes_over_says_so_with_one_write() {
+fn complaint_3_1_24_the_node_that_takes_over_says_so_with_one_write() {
     let mut world = World::at_rest();
     world.tell(own(ADDRESS, 3));
     world.settle();
@@ -151,7 +151,7 @@ fn a_status_is_cleared_only_if_it_is_still_the_one_that_was_read() {
 
 /// It was another node's before this one was restarted.
 #[test]
-fn a_status_that_names_this_node_wrongly_is_cleared() {
+fn complaint_3_1_25_a_status_that_names_this_node_wrongly_is_cleared() {
     let mut world = World::at_rest();
     world.set(ADDRESS, by("a", 3));
     assert_eq!(world.pass(Duration::from_secs(4)), 0);

@@ -146,7 +146,7 @@ fn links_that_are_named_and_missing_are_said_until_they_are_there() {
 }
 
 #[test]
-fn addresses_that_the_kernel_answers_for_are_said_while_they_are_announced() {
+fn complaint_3_1_20_addresses_that_the_kernel_answers_for_are_said_while_they_are_announced() {
     let mut world = World::at_rest();
     let said = |world: &World| {
         let status = world.speaker.clone().expect("a Speaker");
