@@ -23,13 +23,11 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
 use bellwether_core::announcer::{self, Announcer};
-use bellwether_core::election::trace::Line;
 use bellwether_core::election::{self, Election};
 use bellwether_core::frame::Frame;
 use bellwether_core::frame::beacon::Session;
@@ -53,6 +51,7 @@ use crate::privileges::take_real_time;
 use crate::socket::control_space;
 
 mod datagrams;
+mod inbox;
 mod look;
 mod pace;
 mod party;
@@ -62,13 +61,15 @@ mod recorder;
 mod report;
 mod sockets;
 
+pub use inbox::Inbox;
 pub use look::{Beacons, Look, Rejections, Traffic};
 pub use paths::Paths;
 pub use report::Report;
 
 use datagrams::Datagrams;
+use inbox::Shared;
 use pace::Pace;
-use poller::{Channel, Poller, Source, Wake};
+use poller::{Channel, Poller, Source};
 use recorder::Recorder;
 use report::Reports;
 use sockets::Sockets;
@@ -81,9 +82,6 @@ const FRAMES_PER_TURN: usize = 64;
 
 /// More than any frame that matters; what is longer is cut.
 const LONGEST_FRAME: usize = 2048;
-
-/// How long a speaker that stops waits for others to take its addresses; less than Kubernetes waits.
-const LEAVE: Duration = Duration::from_secs(5);
 
 /// How often the other speakers are looked at for the metrics and conditions.
 const LOOK: Duration = Duration::from_secs(1);
@@ -116,88 +114,10 @@ pub struct Config {
     pub reports: mpsc::Sender<Report>,
 }
 
-/// What others hand to the thread. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Inbox(Arc<Shared>);
-
-/// Links, and when the kernel told of them; never, before it has.
-#[derive(Debug, Default)]
-struct Found {
-    links: Arc<Links>,
-    at: Option<Moment>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    links: ArcSwap<Found>,
-    assignments: ArcSwap<Assignments>,
-    contacts: ArcSwap<Contacts>,
-    keyring: ArcSwapOption<Keyring>,
-    stop: AtomicBool,
-    look: AtomicBool,
-    trace: ArcSwapOption<mpsc::Sender<Line>>,
-    wake: Wake,
-}
-
-impl Inbox {
-    /// These are the keys now. Without any nothing is announced.
-    pub fn set_keyring(&self, keyring: Keyring) {
-        self.0.keyring.store(Some(Arc::new(keyring)));
-        self.0.wake.ring();
-    }
-
-    /// Say what you are at, in [`Config::looks`].
-    pub fn look(&self) {
-        self.0.look.store(true, Ordering::Release);
-        self.0.wake.ring();
-    }
-
-    /// Record what the election is told and decides, until nobody receives it any more. A trace that
-    /// is going on ends.
-    pub fn trace(&self, lines: mpsc::Sender<Line>) {
-        self.0.trace.store(Some(Arc::new(lines)));
-        self.0.wake.ring();
-    }
-
-    /// There are the other speakers now.
-    pub fn set_contacts(&self, contacts: Contacts) {
-        self.0.contacts.store(Arc::new(contacts));
-        self.0.wake.ring();
-    }
-
-    /// These are the links of the node now; the kernel has told of it `at` that time.
-    pub fn set_links(&self, links: Links, at: Moment) {
-        let (links, at) = (Arc::new(links), Some(at));
-        self.0.links.store(Arc::new(Found { links, at }));
-        self.0.wake.ring();
-    }
-
-    /// These are the assignments now.
-    pub fn set_assignments(&self, assignments: Assignments) {
-        self.0.assignments.store(Arc::new(assignments));
-        self.0.wake.ring();
-    }
-
-    /// Give everything away, release what nobody takes, and end.
-    pub fn stop(&self) {
-        self.0.stop.store(true, Ordering::Release);
-        self.0.wake.ring();
-    }
-}
-
 /// Starts the thread, in the network namespace of the calling thread. It ends after
 /// [`Inbox::stop`], and with it its end of the channel of reports.
 pub fn spawn(config: Config) -> io::Result<(Inbox, JoinHandle<io::Result<()>>)> {
-    let shared = Arc::new(Shared {
-        links: ArcSwap::default(),
-        assignments: ArcSwap::default(),
-        contacts: ArcSwap::default(),
-        keyring: ArcSwapOption::empty(),
-        stop: AtomicBool::new(false),
-        look: AtomicBool::new(false),
-        trace: ArcSwapOption::empty(),
-        wake: Wake::new()?,
-    });
+    let shared = Arc::new(Shared::new()?);
     let inbox = Inbox(Arc::clone(&shared));
     let real_time = config.real_time;
     let thread = L2::new(config, shared)?;
@@ -355,47 +275,6 @@ impl L2 {
         .unwrap_or(now)
     }
 
-    /// Takes in what other threads have left.
-    fn take_inbox(&mut self, now: Moment) {
-        if let Some(lines) = self.shared.trace.swap(None) {
-            let lines = mpsc::Sender::clone(&lines);
-            self.recorder.begin(lines, &self.election, now);
-        }
-        self.take_keyring(now);
-        self.take_contacts(now);
-        self.take_links(now);
-        self.take_assignments(now);
-        if self.shared.stop.load(Ordering::Acquire) && self.leave_until.is_none() {
-            self.leave_until = Some(now + LEAVE);
-            if self.keyring.is_some() {
-                self.tell(election::Input::Leave, now);
-            } else {
-                self.left = true;
-            }
-        }
-    }
-
-    fn take_keyring(&mut self, now: Moment) {
-        let new = self.shared.keyring.load_full();
-        let is_first = self.keyring.is_none() && new.is_some();
-        self.keyring = new;
-        if is_first {
-            // The election listens from here on: before, it could hear nobody.
-            self.tell(election::Input::Links(Links::clone(&self.links)), now);
-        }
-    }
-
-    fn take_contacts(&mut self, now: Moment) {
-        let new = self.shared.contacts.load_full();
-        if Arc::ptr_eq(&new, &self.contacts) {
-            return;
-        }
-        self.contacts = new;
-        let speakers = self.contacts.iter();
-        let speakers = speakers.map(|(node, contact)| (node.clone(), contact.macs.clone()));
-        self.tell(election::Input::Speakers(speakers.collect()), now);
-    }
-
     /// What is to be done now and then: gives up on those who take nothing, announces again where
     /// this node may answer again, and says what it is at.
     fn look_round(&mut self, now: Moment) {
@@ -440,93 +319,6 @@ impl L2 {
             traffic: self.traffic.clone(),
             signing_key: self.keyring.as_ref().map(|keyring| keyring.signing()),
         }
-    }
-
-    /// Takes in the links as they are now.
-    fn take_links(&mut self, now: Moment) {
-        let found = self.shared.links.load();
-        let (links, told) = (Arc::clone(&found.links), found.at);
-        if told.is_none() || Arc::ptr_eq(&links, &self.links) {
-            return;
-        }
-        self.links = links;
-        self.traffic.follow(&self.links);
-        self.follow_links(now);
-        self.memberships.retry();
-        self.set_filters();
-        let links = Links::clone(&self.links);
-        self.announcer
-            .handle(announcer::Input::Links(links.clone()), now);
-        if self.keyring.is_some() {
-            self.tell(election::Input::Links(links), now);
-        }
-        self.act(now);
-        set(&self.metrics.groups, self.memberships.count());
-        let took = told.map_or(Duration::ZERO, |told| clock::now().since(told));
-        self.metrics.link_change.observe(took.as_secs_f64());
-        tracing::debug!(?took, "links have changed");
-    }
-
-    /// Lets through what is about the addresses that this node may announce or, until others have
-    /// taken them over, still does.
-    fn set_filters(&mut self) {
-        let (node, assignments) = (&self.node, &self.assignments);
-        let is_candidate = |address| {
-            let assignment = assignments.get(address);
-            assignment.is_some_and(|assignment| assignment.candidate(node).is_some())
-        };
-        let owned = self.election.owned().map(|owned| owned.address);
-        let leaving: Vec<_> = owned.filter(|&address| !is_candidate(address)).collect();
-        self.filters_wide = !leaving.is_empty();
-        self.filters_stale = false;
-        self.sockets
-            .set_filters(assignments, leaving.into_iter(), &self.links);
-    }
-
-    fn follow_links(&mut self, now: Moment) {
-        self.sockets.follow(&self.links, &self.poller, now);
-        self.reports.closed(self.sockets.failed(&self.links));
-        set(&self.metrics.open_links, self.sockets.len());
-    }
-
-    /// Takes in who may announce what now.
-    fn take_assignments(&mut self, now: Moment) {
-        let new = self.shared.assignments.load_full();
-        if Arc::ptr_eq(&new, &self.assignments) {
-            return;
-        }
-        let old = std::mem::replace(&mut self.assignments, Arc::clone(&new));
-        if new.ipv4_networks() != old.ipv4_networks() || new.ipv6_networks() != old.ipv6_networks()
-        {
-            self.set_filters();
-        }
-        for address in new.gone(&old) {
-            self.tell(election::Input::Unassign { address }, now);
-            self.announcer
-                .handle(announcer::Input::Forget { address }, now);
-        }
-        for (address, assignment) in new.changed(&old) {
-            let candidate = assignment.candidate(&self.node);
-            let prepare = candidate.map(|candidate| announcer::Input::Prepare {
-                address,
-                interfaces: candidate.interfaces.clone(),
-            });
-            let input = election::Input::Assign {
-                address,
-                assignment: election::Assignment::clone(assignment),
-            };
-            self.tell(input, now);
-            match prepare {
-                Some(prepare) => self.announcer.handle(prepare, now),
-                // Until somebody takes it over it is announced here.
-                None if self.election.owns(address) => {}
-                None => self
-                    .announcer
-                    .handle(announcer::Input::Forget { address }, now),
-            }
-        }
-        self.act(now);
-        set(&self.metrics.groups, self.memberships.count());
     }
 
     /// Does what election and announcer have decided.
