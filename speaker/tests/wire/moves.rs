@@ -47,8 +47,7 @@ fn c3_a_stranger_that_goes_on_is_answered_once_in_ten_seconds() {
             assert!(said < 300, "{said} claims, answers at {answers:?}");
         }
         let apart = answers[1].since(answers[0]);
-        // On a busy machine the tap may see the first of them late.
-        assert!(apart >= Duration::from_secs(9), "{apart:?}");
+        assert!(apart >= Duration::from_millis(9_990), "{apart:?}");
         assert!(said > 2, "{said}");
         assert_eq!(speaker.metrics.owned.get(), 1, "it is never given up");
         eventually("each claim is counted", || {

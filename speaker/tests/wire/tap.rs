@@ -1,5 +1,6 @@
 //! A station on a link that sees every frame and says whatever it is told to.
 
+use std::cell::Cell;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use bellwether_core::link::LinkIndex;
 use bellwether_core::moment::Moment;
 use bellwether_speaker::clock;
 use bellwether_speaker::filter::Instruction;
-use bellwether_speaker::socket::PacketSocket;
+use bellwether_speaker::socket::{PacketSocket, control_space};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::namespace::Namespace;
@@ -29,6 +30,8 @@ const EVERYTHING: [Instruction; 1] = [Instruction {
 pub struct Tap {
     out: PacketSocket,
     frames: Receiver<(Moment, Frame)>,
+    /// What came before is of no interest any more.
+    since: Cell<Moment>,
 }
 
 impl Tap {
@@ -38,7 +41,10 @@ impl Tap {
         let open = || {
             let index = nix::net::if_::if_nametoindex(link).expect("a link");
             let open = |ether_type| {
-                PacketSocket::open(LinkIndex(index), ether_type, &EVERYTHING).expect("a socket")
+                let socket = PacketSocket::open(LinkIndex(index), ether_type, &EVERYTHING);
+                let socket = socket.expect("a socket");
+                socket.stamp().expect("stamps");
+                socket
             };
             (
                 open(EtherType::ARP),
@@ -49,6 +55,7 @@ impl Tap {
         let (arp, ndp, out) = host.run(open);
         std::thread::spawn(move || {
             let mut buffer = [0; 2048];
+            let mut control = control_space();
             loop {
                 let mut ready = [&arp, &ndp].map(|socket| {
                     use std::os::fd::AsFd;
@@ -56,11 +63,14 @@ impl Tap {
                 });
                 // Wakes up now and then to notice that nobody listens any more.
                 let _ = poll(&mut ready, PollTimeout::from(100_u16));
-                let now = clock::now();
                 for socket in [&arp, &ndp] {
-                    while let Ok(Some(received)) = socket.receive(&mut buffer) {
+                    while let Ok(Some((received, stamp))) =
+                        socket.receive_stamped(&mut buffer, &mut control)
+                    {
+                        // Not when it is read here: on a busy machine that is late.
+                        let came = clock::arrival(stamp);
                         if let Ok(frame) = Frame::parse(received.octets)
-                            && sender.send((now, frame)).is_err()
+                            && sender.send((came, frame)).is_err()
                         {
                             return;
                         }
@@ -68,7 +78,8 @@ impl Tap {
                 }
             }
         });
-        Self { out, frames }
+        let since = Cell::new(Moment::ORIGIN);
+        Self { out, frames, since }
     }
 
     /// Sends octets as they are.
@@ -96,9 +107,11 @@ impl Tap {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.frames.recv_timeout(left) {
-                Ok((moment, frame)) => {
-                    if let Some(found) = wanted(&frame) {
-                        return Some((moment, found));
+                Ok((came, frame)) => {
+                    if came >= self.since.get()
+                        && let Some(found) = wanted(&frame)
+                    {
+                        return Some((came, found));
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => return None,
@@ -107,8 +120,8 @@ impl Tap {
         }
     }
 
-    /// Forgets what has come in.
+    /// Forgets what has come in, also what has not been read yet.
     pub fn clear(&self) {
-        while self.frames.try_recv().is_ok() {}
+        self.since.set(clock::now());
     }
 }
