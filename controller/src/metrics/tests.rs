@@ -1,11 +1,12 @@
 //! That what is exported is what is documented, and what it says.
 
-use std::collections::BTreeMap;
-
 use bellwether_daemon::watch::WatchMetrics;
-use prometheus_client::encoding::text::encode;
 
+use self::documented::{check, text};
 use super::*;
+
+#[path = "../../../daemon/testing/documented.rs"]
+mod documented;
 
 const DOCUMENTED: &str = include_str!("../../../docs/metrics.md");
 
@@ -31,51 +32,10 @@ fn exported() -> (Metrics, Registry) {
     (metrics, registry)
 }
 
-fn text(registry: &Registry) -> String {
-    let mut text = String::new();
-    encode(&mut text, registry).expect("a string takes everything");
-    text
-}
-
 #[test]
 fn what_is_exported_is_what_is_documented() {
     let (_, registry) = exported();
-    let text = text(&registry);
-    let lines = |word: &str| -> BTreeMap<String, String> {
-        let lines = text.lines().filter_map(|line| line.strip_prefix(word));
-        lines
-            .filter_map(|line| line.split_once(' '))
-            .map(|(name, rest)| (name.to_owned(), rest.to_owned()))
-            .collect()
-    };
-    let exported: BTreeMap<String, String> = lines("# TYPE ")
-        .into_iter()
-        .map(|(name, kind)| {
-            let name = if kind == "counter" {
-                format!("{name}_total")
-            } else {
-                name
-            };
-            (name, kind)
-        })
-        .collect();
-    let documented: BTreeMap<String, String> = DOCUMENTED
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `bellwether_controller_"))
-        .map(|row| {
-            let mut cells = row.split(" | ");
-            let name = cells.next().unwrap_or_default().replace('`', "");
-            let kind = cells.next().unwrap_or_default().to_owned();
-            (format!("bellwether_controller_{name}"), kind)
-        })
-        .collect();
-    assert_eq!(documented, exported);
-    let helps = lines("# HELP ");
-    assert_eq!(helps.len(), exported.len());
-    assert!(helps.values().all(|help| help.len() > 10), "{helps:?}");
-    for (name, unit) in lines("# UNIT ") {
-        assert!(name.ends_with(&unit), "{name} is in {unit}");
-    }
+    check(&registry, "bellwether_controller_", DOCUMENTED);
 }
 
 #[test]
