@@ -19,8 +19,7 @@ use serde_json::{Value, json};
 
 use crate::change::{Change, Written};
 use crate::events::Events;
-use crate::facts::ServiceFacts;
-use crate::facts::Version;
+use crate::facts::{ServiceFacts, Version};
 
 /// The name under which the API server records what the controller writes.
 pub const FIELD_MANAGER: &str = "bellwether-controller";

@@ -1,5 +1,6 @@
 //! A set of one or a few.
 
+use std::collections::BTreeMap;
 use std::slice;
 
 /// A set that mostly holds one value, in order.
@@ -52,6 +53,18 @@ impl<'a, T> IntoIterator for &'a Few<T> {
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
+}
+
+/// Takes `value` out of the set of `key`; an empty set goes. Says whether there was a set.
+pub fn take_out<K: Ord, T: Ord>(sets: &mut BTreeMap<K, Few<T>>, key: &K, value: &T) -> bool {
+    let Some(few) = sets.get_mut(key) else {
+        return false;
+    };
+    few.remove(value);
+    if few.is_empty() {
+        sets.remove(key);
+    }
+    true
 }
 
 #[cfg(test)]

@@ -182,7 +182,12 @@ impl Membership {
     fn plan_sooner(&mut self, node: &NodeName) {
         let peer = self.peers.get(node);
         let sooner = peer.and_then(|peer| peer.silence_at(self.interval));
-        self.silence_at = self.silence_at.into_iter().chain(sooner).min();
+        self.plan_by(sooner);
+    }
+
+    /// All have to be looked at by then.
+    fn plan_by(&mut self, at: Option<Moment>) {
+        self.silence_at = self.silence_at.into_iter().chain(at).min();
     }
 
     /// The loop woke up so late.
@@ -279,8 +284,7 @@ impl Membership {
             if echo.is_none() && peer.proven {
                 if self.newcomers.len() < MOST_PEERS {
                     self.newcomers.insert(beacon.session, (channel, at));
-                    let forgotten = Some(at + PATIENCE);
-                    self.silence_at = self.silence_at.into_iter().chain(forgotten).min();
+                    self.plan_by(Some(at + PATIENCE));
                 }
                 return Ok(Received {
                     answer: true,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use bellwether_core::few::take_out;
 use bellwether_core::name::{LinkName, NodeName, PoolName, ServiceName};
 use bellwether_core::placement::{
     AdvertisedNode, Candidate, Interfaces, NodeLink, candidates, on_its_network,
@@ -30,12 +31,7 @@ impl State {
     /// The Announcement of an address has changed, and was `old` before.
     pub(super) fn note_reservation(&mut self, address: IpAddr, old: Option<&AnnouncementFacts>) {
         for service in old.into_iter().flat_map(AnnouncementFacts::services) {
-            if let Some(addresses) = self.reserved.get_mut(&service) {
-                addresses.remove(&address);
-                if addresses.is_empty() {
-                    self.reserved.remove(&service);
-                }
-            }
+            take_out(&mut self.reserved, &service, &address);
         }
         let new = self.announcements.get(&address).map(Box::as_ref);
         for service in new.into_iter().flat_map(AnnouncementFacts::services) {

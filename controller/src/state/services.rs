@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use bellwether_core::allocator::{Allocation, Decision, Found, Outlook, Output};
+use bellwether_core::few::take_out;
 use bellwether_core::moment::Moment;
 use bellwether_core::name::ServiceName;
 use bellwether_core::sharing::SharingTerms;
@@ -62,11 +63,7 @@ impl State {
 
     /// A Service does not show an address any more, so that others may.
     pub(super) fn forget_shown(&mut self, address: IpAddr, service: &ServiceName) {
-        if let Some(services) = self.shown_by.get_mut(&address) {
-            services.remove(service);
-            if services.is_empty() {
-                self.shown_by.remove(&address);
-            }
+        if take_out(&mut self.shown_by, &address, service) {
             self.mark_announcement(address);
         }
     }

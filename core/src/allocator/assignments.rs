@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::decision::Allocation;
-use crate::few::Few;
+use crate::few::{Few, take_out};
 use crate::name::{PoolName, ServiceName};
 use crate::sharing::{SharingConflict, SharingKey, SharingTerms};
 
@@ -119,12 +119,7 @@ impl Assignments {
     }
 
     fn unlink(&mut self, address: IpAddr, service: &ServiceName, key: Option<&SharingKey>) {
-        if let Some(users) = self.users.get_mut(&address) {
-            users.remove(service);
-            if users.is_empty() {
-                self.users.remove(&address);
-            }
-        }
+        take_out(&mut self.users, &address, service);
         let Some(key) = key else {
             return;
         };
