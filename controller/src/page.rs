@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use textwrap::{Options, WordSeparator, WordSplitter, fill};
 
 /// How many columns there are.
 const COLUMNS: usize = 100;
@@ -27,21 +28,15 @@ pub(crate) fn indent(text: &mut String, table: &Table) {
 /// Adds a paragraph to `text`. Its first line begins after `margin` blanks, and the others two
 /// further to the right. A word that is too long for a line has one for itself.
 pub(crate) fn paragraph(text: &mut String, margin: usize, words: &str) {
-    let mut line = " ".repeat(margin);
-    let mut is_begun = false;
-    for word in words.split_whitespace() {
-        if is_begun && line.chars().count() + 1 + word.chars().count() > COLUMNS {
-            let _never_fails = writeln!(text, "{line}");
-            line = " ".repeat(margin + 2);
-            is_begun = false;
-        }
-        if is_begun {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_begun = true;
-    }
-    let _never_fails = writeln!(text, "{line}");
+    let (first, others) = (" ".repeat(margin), " ".repeat(margin + 2));
+    let page = Options::new(COLUMNS)
+        .initial_indent(&first)
+        .subsequent_indent(&others)
+        .break_words(false)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation);
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let _never_fails = writeln!(text, "{}", fill(&words.join(" "), page));
 }
 
 #[cfg(test)]
