@@ -5,11 +5,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::lan::*;
 use crate::namespace::with_privileges;
 use crate::speaker::{NODE, Speaker};
+use crate::tap::Tap;
 
 #[test]
 fn ten_thousand_addresses_are_announced_without_a_loss_and_answered() {
     with_privileges(|| {
         let lan = Lan::new();
+        let tap = Tap::for_answers(&lan.client, "eth0");
         let mut speaker = Speaker::on(&lan.node);
         eventually("the link is known", || {
             speaker.metrics.open_links.get() == 1
@@ -25,14 +27,12 @@ fn ten_thousand_addresses_are_announced_without_a_loss_and_answered() {
         assert_eq!(speaker.metrics.owned.get(), 10_000);
         assert_eq!(speaker.metrics.send_errors.get(), 0);
         for number in [0, 4_711, 9_999] {
-            lan.tap
-                .say(&request(CLIENT_MAC, STRANGER_IP, address(number)));
-            lan.tap.next(|frame| {
+            tap.say(&request(CLIENT_MAC, STRANGER_IP, address(number)));
+            tap.next(|frame| {
                 reply(frame).filter(|(_, answer)| answer.sender_ip == address(number))
             });
         }
-        lan.tap
-            .say(&request(CLIENT_MAC, STRANGER_IP, address(10_000)));
+        tap.say(&request(CLIENT_MAC, STRANGER_IP, address(10_000)));
         speaker.assign_all([].into_iter(), NODE);
         eventually("all are released", || speaker.metrics.owned.get() == 0);
         assert_eq!(speaker.metrics.replies.arp.get(), 3);

@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::namespace::Namespace;
 
 /// How long to wait for a frame that has to come.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Lets everything through.
 const EVERYTHING: [Instruction; 1] = [Instruction {
@@ -25,6 +25,29 @@ const EVERYTHING: [Instruction; 1] = [Instruction {
     if_false: 0,
     operand: u32::MAX,
 }];
+
+/// Lets frames to groups, so to all, pass by: their first octet is odd.
+const TO_ONE: [Instruction; 4] = [
+    Instruction {
+        code: 0x30, // ldb [0]
+        if_true: 0,
+        if_false: 0,
+        operand: 0,
+    },
+    Instruction {
+        code: 0x45, // jset #1
+        if_true: 0,
+        if_false: 1,
+        operand: 1,
+    },
+    Instruction {
+        code: 0x06,
+        if_true: 0,
+        if_false: 0,
+        operand: 0,
+    },
+    EVERYTHING[0],
+];
 
 /// A tap on a link.
 pub struct Tap {
@@ -35,13 +58,24 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Taps `link` of `host`.
+    /// Taps `link` of `host`. The kernel keeps some 250 frames for a tap whose thread does not run,
+    /// and drops what comes then: where more may come at a time, see [`Self::for_answers`].
     pub fn on(host: &Namespace, link: &str) -> Self {
+        Self::through(host, link, &EVERYTHING)
+    }
+
+    /// Taps what goes to one station on `link` of `host`. Announcements, which go to all, cannot
+    /// crowd that out.
+    pub fn for_answers(host: &Namespace, link: &str) -> Self {
+        Self::through(host, link, &TO_ONE)
+    }
+
+    fn through(host: &Namespace, link: &str, filter: &[Instruction]) -> Self {
         let (sender, frames) = channel();
         let open = || {
             let index = nix::net::if_::if_nametoindex(link).expect("a link");
             let open = |ether_type| {
-                let socket = PacketSocket::open(LinkIndex(index), ether_type, &EVERYTHING);
+                let socket = PacketSocket::open(LinkIndex(index), ether_type, filter);
                 let socket = socket.expect("a socket");
                 socket.stamp().expect("stamps");
                 socket
