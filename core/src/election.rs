@@ -28,22 +28,20 @@
 //! | 3.7 | a planned move: the successor announces before the owner stops | `own` |
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::beacon::{Beacon, Pulse, Session, Spares};
-use crate::link::{LinkIndex, Links};
+use crate::frame::beacon::{Pulse, Session, Spares};
+use crate::link::Links;
 use crate::mac::MacAddr;
 use crate::membership::book::Changes;
 use crate::membership::timing::{Profile, silence_limit};
-use crate::membership::{Channel, Ignored, Membership};
+use crate::membership::{Ignored, Membership};
 use crate::moment::Moment;
 use crate::mutation::Rules;
 use crate::name::NodeName;
-use crate::placement::{Candidate, Interfaces};
 
 mod answer;
 mod beat;
@@ -51,6 +49,8 @@ mod book;
 mod care;
 mod contest;
 mod damping;
+mod input;
+mod output;
 mod own;
 mod snapshot;
 mod take;
@@ -59,231 +59,12 @@ pub mod trace;
 use beat::{Beat, Draft};
 use book::Book;
 use contest::Contest;
+pub use input::{Assignment, Input, Recorded, Term};
+pub use output::{Output, OwnReason, Owned, ReleaseReason};
 pub use snapshot::{ChannelSnapshot, ContestSnapshot, PathSnapshot, PeerSnapshot, Snapshot};
 
 /// How often an address of which something has changed is looked at in a turn, at most on average.
 const MOST_LOOKS: usize = 16;
-
-/// The number of a claim. Of two claims of one address, that with the higher term is the later one.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct Term(pub u64);
-
-impl Term {
-    /// The term of the claim after this one.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-}
-
-/// The claim that the Announcement of an address records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recorded {
-    /// The node that announces the address or, if the claim does not stand, announced it last.
-    pub node: Option<NodeName>,
-    /// The term of the claim.
-    pub term: Term,
-    /// Whether it stands: not if the node has said that it does not announce the address any more.
-    pub stands: bool,
-}
-
-/// Who may announce an address.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Assignment {
-    /// The nodes, best first.
-    pub candidates: Vec<Candidate>,
-    /// The last claim that is known to the API.
-    pub recorded: Option<Recorded>,
-    /// The node that an operator wants it to be announced by.
-    pub move_to: Option<NodeName>,
-}
-
-impl Assignment {
-    /// What `node` may do about the address, if anything.
-    #[must_use]
-    pub fn candidate(&self, node: &NodeName) -> Option<&Candidate> {
-        self.candidates
-            .iter()
-            .find(|candidate| candidate.node == *node)
-    }
-}
-
-/// What the election is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Input {
-    /// The links of the node, all of them, as they are now.
-    Links(Links),
-    /// The MAC addresses of all speakers that the API knows, so that a peer that is not heard can
-    /// be told from a stranger.
-    Speakers(BTreeMap<NodeName, BTreeSet<MacAddr>>),
-    /// These nodes may announce the address.
-    Assign {
-        /// The address.
-        address: IpAddr,
-        /// The nodes.
-        assignment: Assignment,
-    },
-    /// Nobody may announce the address any more.
-    Unassign {
-        /// The address.
-        address: IpAddr,
-    },
-    /// A beacon whose signature is right.
-    Beacon {
-        /// Where it came in.
-        channel: Channel,
-        /// The beacon.
-        beacon: Beacon,
-        /// When the kernel received it.
-        at: Moment,
-    },
-    /// A host on the link has said that it uses the address: an answer, a request or an
-    /// announcement from it.
-    Seen {
-        /// Where.
-        link: LinkIndex,
-        /// The address.
-        address: IpAddr,
-        /// The MAC address that it says it has.
-        mac: MacAddr,
-    },
-    /// A beacon has left on that channel.
-    Sent {
-        /// The channel.
-        channel: Channel,
-    },
-    /// This node stops: it gives all that it owns to others, and takes nothing any more.
-    Leave,
-    /// This node stops now: it releases all that it still owns.
-    Stop,
-}
-
-/// What the election has decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Output {
-    /// This node announces the address from now on, or on other links than before.
-    Own(Owned),
-    /// This node does not announce the address any more.
-    Release {
-        /// The address.
-        address: IpAddr,
-        /// Why.
-        reason: ReleaseReason,
-    },
-    /// The address is owned and has to be announced again: somebody else has.
-    Announce {
-        /// The address.
-        address: IpAddr,
-    },
-    /// The address is owned, and a stranger uses it: it has to be announced one time (RFC 5227 section
-    /// 2.4: one single announcement).
-    Defend {
-        /// The address.
-        address: IpAddr,
-    },
-    /// A beacon is to be sent. When it has left, [`Input::Sent`] says so.
-    Beacon {
-        /// Where.
-        channel: Channel,
-        /// The beacon.
-        beacon: Beacon,
-    },
-    /// Ask on the link who has the address, without saying who asks (RFC 5227 section 2.1.1, RFC
-    /// 4862 section 5.4.2).
-    Probe {
-        /// Where.
-        link: LinkIndex,
-        /// The address.
-        address: IpAddr,
-    },
-    /// A stranger uses an address that this node is to announce, so it does not (C1).
-    Conflict {
-        /// The address.
-        address: IpAddr,
-        /// The stranger.
-        mac: MacAddr,
-    },
-    /// This node has given everything away and may end.
-    Left,
-}
-
-/// An address that this node announces.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owned {
-    /// The address.
-    pub address: IpAddr,
-    /// The links that it may be announced on.
-    pub interfaces: Interfaces,
-    /// The term of this node's claim.
-    pub term: Term,
-    /// The node that announced it before, if that is known.
-    pub previous: Option<NodeName>,
-    /// Why this node announces it.
-    pub reason: OwnReason,
-    /// How long after the last sign of life of the node before this one claimed it; zero if that
-    /// node handed it over, and none if there was none.
-    pub takeover: Option<Duration>,
-}
-
-/// Why this node announces an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum OwnReason {
-    /// Nobody announced it.
-    Unclaimed,
-    /// The node before is silent.
-    OwnerSilent,
-    /// The node before hears nobody.
-    OwnerDeaf,
-    /// The node before has released it.
-    OwnerReleased,
-    /// The node before has handed it over.
-    HandedOver,
-}
-
-impl OwnReason {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Unclaimed,
-        Self::OwnerSilent,
-        Self::OwnerDeaf,
-        Self::OwnerReleased,
-        Self::HandedOver,
-    ];
-}
-
-impl fmt::Display for OwnReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
-/// Why this node does not announce an address any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ReleaseReason {
-    /// The address is used no more.
-    Unassigned,
-    /// No node may announce it.
-    NoCandidate,
-    /// A successor has taken it over, as it was asked to.
-    HandedOver,
-    /// Another node has a higher claim.
-    Outclaimed,
-    /// No link that it can be announced on is usable.
-    LinkDown,
-    /// Nothing is heard on its links.
-    Deaf,
-    /// The speaker stops.
-    Stopping,
-}
-
-impl fmt::Display for ReleaseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
 
 /// What an operator may set, and what is drawn at random.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

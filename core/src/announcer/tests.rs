@@ -1,11 +1,14 @@
-use std::net::Ipv4Addr;
+//! What goes out for an address, when, and on which links.
 
-use proptest::prelude::*;
+use std::net::Ipv4Addr;
 
 use super::*;
 use crate::frame::Packet;
 use crate::frame::ndp::solicited_node;
 use crate::mac::MacAddr;
+
+mod groups;
+mod properties;
 
 const ETH0: LinkIndex = LinkIndex(1);
 const ETH1: LinkIndex = LinkIndex(2);
@@ -146,7 +149,7 @@ fn c3_an_address_is_announced_once_out_of_turn_and_then_as_planned() {
     assert_eq!(world.moments(), planned_and_once);
     world.tell(Input::Release { address: VIP });
     world.tell(Input::Once { address: VIP });
-    assert_eq!(world.moments(), [], "it is not owned");
+    assert_eq!(world.moments(), [0; 0], "it is not owned");
 }
 
 #[test]
@@ -350,69 +353,6 @@ fn n4_ipv6_is_announced_three_times() {
 }
 
 #[test]
-fn n7_the_group_is_joined_before_the_first_announcement() {
-    let mut world = World::with_a_link();
-    world.tell(own(VIP6));
-    let outputs = world.outputs();
-    let IpAddr::V6(vip) = VIP6 else { panic!() };
-    assert_eq!(
-        outputs[0],
-        Output::Join {
-            link: ETH0,
-            group: solicited_node(vip),
-        }
-    );
-    assert!(matches!(outputs[1], Output::Send { .. }));
-}
-
-#[test]
-fn n7_a_node_that_may_take_over_is_in_the_group_already() {
-    let mut world = World::with_a_link();
-    world.tell(prepare(VIP6));
-    assert!(matches!(world.outputs()[..], [Output::Join { .. }]));
-    assert!(!world.announcer.announces(VIP6, ETH0));
-    world.tell(own(VIP6));
-    assert!(
-        world
-            .outputs()
-            .iter()
-            .all(|output| matches!(output, Output::Send { .. }))
-    );
-    world.tell(Input::Release { address: VIP6 });
-    assert_eq!(world.outputs(), []);
-    world.tell(Input::Forget { address: VIP6 });
-    assert!(matches!(world.outputs()[..], [Output::Leave { .. }]));
-}
-
-#[test]
-fn n7_addresses_that_share_a_group_join_it_once() {
-    let other = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0x10));
-    let mut world = World::with_a_link();
-    world.tell(prepare(VIP6));
-    world.tell(prepare(other));
-    assert_eq!(world.outputs().len(), 1);
-    world.tell(Input::Forget { address: VIP6 });
-    assert_eq!(world.outputs(), []);
-    world.tell(Input::Forget { address: other });
-    assert!(matches!(world.outputs()[..], [Output::Leave { .. }]));
-}
-
-#[test]
-fn n7_a_link_that_comes_is_joined_and_one_that_goes_is_left() {
-    let mut world = World::with_a_link();
-    world.tell(prepare(VIP6));
-    world.outputs();
-    world.tell(links(&[ETH1]));
-    assert!(matches!(
-        world.outputs()[..],
-        [
-            Output::Join { link: ETH1, .. },
-            Output::Leave { link: ETH0, .. }
-        ]
-    ));
-}
-
-#[test]
 fn n10_ipv6_begins_when_the_link_local_address_does() {
     let mut world = World::new(Config::default());
     world.tell(eth0(|link| link.link_local = None));
@@ -451,103 +391,4 @@ fn many_addresses_are_paced_and_each_goes_once_before_any_goes_twice() {
     // Two frames each, 2,000 at once and 20 more in each millisecond since.
     assert!((9_900..=10_000).contains(&times.len()), "{}", times.len());
     assert!(times.values().all(|&frames| frames == 2));
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Tell(Input),
-    Wait(u16),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let address = prop_oneof![
-        (1u8..4).prop_map(|host| IpAddr::from([192, 0, 2, host])),
-        // The first two share a group.
-        prop_oneof![
-            Just("2001:db8::1"),
-            Just("2001:db8:1::1"),
-            Just("2001:db8::2")
-        ]
-        .prop_map(|text| text.parse().expect("an address")),
-    ];
-    let interfaces = prop_oneof![
-        Just(Interfaces::All),
-        Just(Interfaces::Named(["eth1".into()].into())),
-    ];
-    let some_links = (any::<[bool; 2]>(), any::<[bool; 2]>(), any::<[bool; 2]>()).prop_map(
-        |(present, carrier, link_local)| {
-            let links = [ETH0, ETH1].into_iter().enumerate();
-            let links = links.filter(|(n, _)| present[*n]).map(|(n, index)| {
-                let (index, mut link) = link(index);
-                link.carrier = carrier[n];
-                link.link_local = link.link_local.filter(|_| link_local[n]);
-                (index, link)
-            });
-            Input::Links(links.collect())
-        },
-    );
-    prop_oneof![
-        some_links.prop_map(Step::Tell),
-        (address, interfaces, 0..6u8).prop_map(|(address, interfaces, kind)| {
-            Step::Tell(match kind {
-                0 => Input::Prepare {
-                    address,
-                    interfaces,
-                },
-                1 => Input::Own {
-                    address,
-                    interfaces,
-                },
-                2 => Input::Release { address },
-                3 => Input::Again { address },
-                4 => Input::Once { address },
-                _ => Input::Forget { address },
-            })
-        }),
-        any::<u16>().prop_map(Step::Wait),
-    ]
-}
-
-proptest! {
-    /// I8, and N7's joins and leaves balanced: whatever happens in whatever order.
-    #[test]
-    fn only_what_is_owned_is_announced(steps in proptest::collection::vec(step(), 1..60)) {
-        let mut world = World::new(Config { frames_per_second: 50, burst: 3, ..Config::default() });
-        let mut owned: BTreeSet<IpAddr> = BTreeSet::new();
-        let mut groups = BTreeSet::new();
-        for step in steps {
-            match step {
-                Step::Wait(milliseconds) => world.run_until(world.now + u64::from(milliseconds)),
-                Step::Tell(input) => {
-                    match &input {
-                        Input::Own { address, .. } => {
-                            owned.insert(*address);
-                        }
-                        Input::Release { address } | Input::Forget { address } => {
-                            owned.remove(address);
-                        }
-                        Input::Links(_)
-                        | Input::Prepare { .. }
-                        | Input::Again { .. }
-                        | Input::Once { .. } => {}
-                    }
-                    world.tell(input);
-                }
-            }
-            for output in world.outputs() {
-                match output {
-                    Output::Send { link, frame } => {
-                        let address = announced(&frame);
-                        prop_assert!(owned.contains(&address), "{address} on {link}");
-                        prop_assert!(world.announcer.announces(address, link));
-                        let mac = world.announcer.links().get(link).map(|link| link.mac);
-                        prop_assert_eq!(mac, Some(frame.source));
-                    }
-                    Output::Join { link, group } => prop_assert!(groups.insert((link, group))),
-                    Output::Leave { link, group } => prop_assert!(groups.remove(&(link, group))),
-                }
-            }
-            prop_assert_eq!(&groups, &world.announcer.snapshot().groups);
-        }
-    }
 }

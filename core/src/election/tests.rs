@@ -2,11 +2,15 @@
 //! simulated elsewhere.
 
 use super::*;
-use crate::frame::beacon::{Digest, Entry, Flags, Heard, Part, Pulse, Standing};
-use crate::link::Link;
+use crate::frame::beacon::{Beacon, Digest, Entry, Flags, Heard, Part, Standing};
+use crate::link::{Link, LinkIndex};
+use crate::membership::Channel;
+use crate::placement::{Candidate, Interfaces};
 
 mod balance;
 mod deaf;
+mod lateness;
+mod moves;
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
 const GATEWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -354,164 +358,6 @@ fn r13_a_takeover_is_one_move_though_the_silent_owner_claims_the_address_still()
 }
 
 #[test]
-fn what_is_offered_is_taken_at_once() {
-    let mut world = World::new(&["a", "b"]);
-    world.pass(2_000, Some(&[own(3)]));
-    world.hear(&[entry(3, Standing::Offer { to: Session(9) })]);
-    assert!(!world.owns(), "offered to somebody else");
-    world.hear(&[entry(3, Standing::Offer { to: ME })]);
-    assert_eq!(world.decisions(), ["own 4 HandedOver"]);
-}
-
-#[test]
-fn what_is_offered_in_the_highest_term_is_taken_only_by_a_claim_that_holds_against_the_offer() {
-    let weight = |node: &str| crate::placement::rendezvous_weight(&node.into(), ADDRESS);
-    let mut world = World::new(&["a", "b"]);
-    world.pass(2_000, Some(&[own(3)]));
-    let offer = entry(u64::MAX, Standing::Offer { to: ME });
-    world.hear(&[offer]);
-    world.pass(200, Some(&[offer]));
-    let decisions = world.decisions();
-    let taken = format!("own {} HandedOver", u64::MAX);
-    let expected = if weight("a") > weight("b") {
-        vec![taken]
-    } else {
-        Vec::new()
-    };
-    assert_eq!(decisions, expected);
-}
-
-#[test]
-fn who_leaves_offers_first_and_releases_when_it_is_taken() {
-    let mut world = World::new(&["a", "b"]);
-    world.pass(1_000, Some(&[]));
-    assert_eq!(world.decisions(), ["own 1 Unclaimed"]);
-    world.tell(Input::Leave);
-    let offered = world.outputs.iter().any(|output| {
-        matches!(output, Output::Beacon { beacon, .. }
-            if beacon.part.entries.contains(&entry(1, Standing::Offer { to: Session(2) })))
-    });
-    assert!(offered && world.owns());
-    world.hear(&[own(2)]);
-    world.pass(20, None);
-    assert_eq!(world.decisions(), ["release HandedOver", "left"]);
-}
-
-#[test]
-fn a_question_is_its_to_answer_who_owned_the_address_when_it_was_asked() {
-    let at = Moment::from_millis;
-    // The successor leaves to the owner before what was asked before it claimed.
-    let mut world = World::new(&["a", "b"]);
-    world.pass(2_000, Some(&[own(3)]));
-    world.hear(&[entry(3, Standing::Offer { to: ME })]);
-    let now = world.now;
-    assert!(world.election.was_others(ADDRESS, at(now - 1)));
-    assert!(!world.election.was_others(ADDRESS, at(now)));
-    assert!(!world.election.was_owner(ADDRESS, LINK, at(now - 1)));
-
-    // The owner wakes up late: the claim is the first that it reads, but not the first that came.
-    let mut world = World::new(&["a", "b"]);
-    world.pass(1_000, Some(&[]));
-    world.tell(Input::Leave);
-    let claim = world.beacon(&[own(2)]);
-    let claimed_at = at(world.now + 3);
-    world.now += 20;
-    world.tell(Input::Beacon {
-        channel: A,
-        beacon: claim,
-        at: claimed_at,
-    });
-    assert!(!world.owns());
-    let was_owner = |world: &World, asked_at| world.election.was_owner(ADDRESS, LINK, asked_at);
-    assert!(was_owner(&world, claimed_at - Duration::from_millis(1)));
-    assert!(!was_owner(&world, claimed_at));
-    assert!(
-        !world
-            .election
-            .was_owner(ADDRESS, LinkIndex(2), at(world.now - 18))
-    );
-    // Not for ever, whatever a clock says.
-    world.pass(300, Some(&[own(2)]));
-    assert!(!was_owner(&world, at(0)));
-}
-
-#[test]
-fn who_has_yielded_to_a_claim_that_it_did_not_offer_answers_no_more() {
-    let mut world = World::new(&["a", "b"]);
-    world.pass(1_000, Some(&[]));
-    world.hear(&[own(2)]);
-    assert!(!world.owns());
-    assert!(
-        !world
-            .election
-            .was_owner(ADDRESS, LINK, Moment::from_millis(world.now - 1))
-    );
-}
-
-#[test]
-fn who_leaves_and_finds_nobody_releases() {
-    let mut world = World::new(&["a", "b"]);
-    world.pass(1_000, None);
-    world.tell(Input::Leave);
-    world.pass(20, None);
-    assert_eq!(
-        world.decisions(),
-        ["own 1 Unclaimed", "release Stopping", "left"]
-    );
-}
-
-#[test]
-fn r6_who_has_not_sent_a_beacon_lately_may_not_answer_and_listens_before_it_does() {
-    let mut world = World::new(&["a"]);
-    world.pass(1_000, None);
-    let may = |world: &World, at: u64| world.election.may_answer(LINK, Moment::from_millis(at));
-    assert!(may(&world, world.now + 150));
-    assert!(!may(&world, world.now + 260));
-    world.now += 300;
-    world.pass(1, None);
-    assert!(!may(&world, world.now), "it listens (R7)");
-    world.pass(101, None);
-    assert!(may(&world, world.now));
-}
-
-#[test]
-fn r7_who_was_late_a_moment_ago_listens_as_its_peers_have_not_heard_of_it_by_each_beacon() {
-    let mut world = World::new(&["a"]);
-    // So few wake-ups that one that is late counts (R5).
-    world.pass(700, None);
-    world.now += 113;
-    // With this wake-up it learns that it is late at times; the beacon after it says so.
-    world.pass(1, None);
-    let beacons = |world: &World| {
-        let is_beacon = |output: &&Output| matches!(output, Output::Beacon { channel: A, .. });
-        world.outputs.iter().filter(is_beacon).count()
-    };
-    let before = beacons(&world);
-    while beacons(&world) < before + 3 {
-        world.pass(1, None);
-    }
-    // Of its last five beacons one allows 250 ms, and who has heard only that one has taken over.
-    world.now += 300;
-    // What wakes it up is no deadline: the beacon that leaves now pushes that one out.
-    world.tell(Input::Links(world.election.links.clone()));
-    let now = Moment::from_millis(world.now);
-    assert!(!world.election.may_answer(LINK, now));
-}
-
-#[test]
-fn r7_who_was_away_takes_nothing_before_it_has_read_what_it_missed() {
-    let mut world = World::new(&["a", "b"]);
-    world.pass(2_000, Some(&[own(3)]));
-    world.now += 2_000;
-    // It was released, and somebody else has taken it since: that is still to be read.
-    world.hear(&[entry(3, Standing::Released)]);
-    world.pass(1, None);
-    world.hear(&[own(4)]);
-    world.pass(2_000, Some(&[own(4)]));
-    assert_eq!(world.decisions(), Vec::<String>::new());
-}
-
-#[test]
 fn c1_an_address_that_a_stranger_uses_is_left_alone_for_a_minute() {
     let stranger = MacAddr([2, 9, 9, 9, 9, 9]);
     let mut world = World::new(&["a"]);
@@ -586,21 +432,4 @@ fn a_recording_changes_nothing() {
     );
     assert_eq!(replayed, Err(Ignored::Replayed));
     assert!(world.owns());
-}
-
-#[test]
-fn r5_a_loop_that_was_late_says_so_though_a_beacon_came_in_meanwhile() {
-    let mut world = World::new(&["a", "b"]);
-    world.pass(2_000, Some(&[]));
-    for _ in 0..20 {
-        // The loop does not run; when it does, what came in is handed over first.
-        world.now += 120;
-        world.hear(&[]);
-        world.pass(300, Some(&[]));
-    }
-    let said = world.outputs.iter().rev().find_map(|output| match output {
-        Output::Beacon { beacon, .. } => Some(beacon.pulse.lateness),
-        _ => None,
-    });
-    assert!(said >= Some(Duration::from_millis(60)), "{said:?}");
 }

@@ -1,0 +1,110 @@
+//! 3.7: planned moves, and who answers while one is under way.
+
+use super::*;
+
+#[test]
+fn what_is_offered_is_taken_at_once() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(2_000, Some(&[own(3)]));
+    world.hear(&[entry(3, Standing::Offer { to: Session(9) })]);
+    assert!(!world.owns(), "offered to somebody else");
+    world.hear(&[entry(3, Standing::Offer { to: ME })]);
+    assert_eq!(world.decisions(), ["own 4 HandedOver"]);
+}
+
+#[test]
+fn what_is_offered_in_the_highest_term_is_taken_only_by_a_claim_that_holds_against_the_offer() {
+    let weight = |node: &str| crate::placement::rendezvous_weight(&node.into(), ADDRESS);
+    let mut world = World::new(&["a", "b"]);
+    world.pass(2_000, Some(&[own(3)]));
+    let offer = entry(u64::MAX, Standing::Offer { to: ME });
+    world.hear(&[offer]);
+    world.pass(200, Some(&[offer]));
+    let decisions = world.decisions();
+    let taken = format!("own {} HandedOver", u64::MAX);
+    let expected = if weight("a") > weight("b") {
+        vec![taken]
+    } else {
+        Vec::new()
+    };
+    assert_eq!(decisions, expected);
+}
+
+#[test]
+fn who_leaves_offers_first_and_releases_when_it_is_taken() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(1_000, Some(&[]));
+    assert_eq!(world.decisions(), ["own 1 Unclaimed"]);
+    world.tell(Input::Leave);
+    let offered = world.outputs.iter().any(|output| {
+        matches!(output, Output::Beacon { beacon, .. }
+            if beacon.part.entries.contains(&entry(1, Standing::Offer { to: Session(2) })))
+    });
+    assert!(offered && world.owns());
+    world.hear(&[own(2)]);
+    world.pass(20, None);
+    assert_eq!(world.decisions(), ["release HandedOver", "left"]);
+}
+
+#[test]
+fn a_question_is_its_to_answer_who_owned_the_address_when_it_was_asked() {
+    let at = Moment::from_millis;
+    // The successor leaves to the owner before what was asked before it claimed.
+    let mut world = World::new(&["a", "b"]);
+    world.pass(2_000, Some(&[own(3)]));
+    world.hear(&[entry(3, Standing::Offer { to: ME })]);
+    let now = world.now;
+    assert!(world.election.was_others(ADDRESS, at(now - 1)));
+    assert!(!world.election.was_others(ADDRESS, at(now)));
+    assert!(!world.election.was_owner(ADDRESS, LINK, at(now - 1)));
+
+    // The owner wakes up late: the claim is the first that it reads, but not the first that came.
+    let mut world = World::new(&["a", "b"]);
+    world.pass(1_000, Some(&[]));
+    world.tell(Input::Leave);
+    let claim = world.beacon(&[own(2)]);
+    let claimed_at = at(world.now + 3);
+    world.now += 20;
+    world.tell(Input::Beacon {
+        channel: A,
+        beacon: claim,
+        at: claimed_at,
+    });
+    assert!(!world.owns());
+    let was_owner = |world: &World, asked_at| world.election.was_owner(ADDRESS, LINK, asked_at);
+    assert!(was_owner(&world, claimed_at - Duration::from_millis(1)));
+    assert!(!was_owner(&world, claimed_at));
+    assert!(
+        !world
+            .election
+            .was_owner(ADDRESS, LinkIndex(2), at(world.now - 18))
+    );
+    // Not for ever, whatever a clock says.
+    world.pass(300, Some(&[own(2)]));
+    assert!(!was_owner(&world, at(0)));
+}
+
+#[test]
+fn who_has_yielded_to_a_claim_that_it_did_not_offer_answers_no_more() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(1_000, Some(&[]));
+    world.hear(&[own(2)]);
+    assert!(!world.owns());
+    assert!(
+        !world
+            .election
+            .was_owner(ADDRESS, LINK, Moment::from_millis(world.now - 1))
+    );
+}
+
+#[test]
+fn who_leaves_and_finds_nobody_releases() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(1_000, None);
+    world.tell(Input::Leave);
+    world.pass(20, None);
+    assert_eq!(
+        world.decisions(),
+        ["own 1 Unclaimed", "release Stopping", "left"]
+    );
+}
