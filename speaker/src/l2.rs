@@ -23,7 +23,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -301,8 +300,7 @@ impl L2 {
                     .handle(announcer::Input::Again { address }, now);
             }
         }
-        let asked = self.shared.look.swap(false, Ordering::AcqRel);
-        if asked || now >= self.look_at {
+        if now >= self.look_at {
             self.look_at = now + LOOK;
             let look = self.look();
             self.reports.paths(Paths::of(&look.election, &self.links));

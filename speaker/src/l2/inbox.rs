@@ -73,7 +73,7 @@ impl Inbox {
         self.0.wake.ring();
     }
 
-    /// Say what you are at, in [`super::Config::looks`].
+    /// Say what you are at, in [`super::Config::looks`], when what was left before has been taken in.
     pub fn look(&self) {
         self.0.look.store(true, Ordering::Release);
         self.0.wake.ring();
@@ -115,6 +115,10 @@ impl Inbox {
 impl L2 {
     /// Takes in what other threads have left.
     pub(super) fn take_inbox(&mut self, now: Moment) {
+        // First: what was left before the question is there by now.
+        if self.shared.look.swap(false, Ordering::AcqRel) {
+            self.look_at = now;
+        }
         if let Some(lines) = self.shared.trace.swap(None) {
             let lines = mpsc::Sender::clone(&lines);
             self.recorder.begin(lines, &self.election, now);

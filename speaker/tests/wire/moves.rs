@@ -69,6 +69,11 @@ const NODES: [&str; 3] = ["a", "b", "c"];
 
 impl Cluster {
     fn new(nodes: usize) -> Self {
+        Self::with(nodes, false)
+    }
+
+    /// With `rebalance` they give addresses away until all have about as many.
+    fn with(nodes: usize, rebalance: bool) -> Self {
         let [switch, management] = [(); 2].map(|()| Namespace::new());
         for network in [&switch, &management] {
             network.ip("link add br0 type bridge forward_delay 0 mcast_snooping 0");
@@ -90,6 +95,7 @@ impl Cluster {
                 node,
                 port: Some(7473),
                 excluded: &["^mgmt0$"],
+                rebalance,
             };
             let speaker = Speaker::with(&host, setup);
             let others = NODES.into_iter().enumerate().take(nodes);
@@ -137,6 +143,10 @@ impl Cluster {
     /// As speaker number `at` sees it, these nodes may announce the address, and an operator wants
     /// it moved there.
     fn assign(&mut self, at: usize, nodes: &[&str], move_to: Option<&str>) {
+        self.assign_address(ADDRESS, at, nodes, move_to);
+    }
+
+    fn assign_address(&mut self, address: &str, at: usize, nodes: &[&str], move_to: Option<&str>) {
         let candidates = nodes.iter().map(|&node| Candidate {
             node: node.into(),
             interfaces: Interfaces::All,
@@ -151,7 +161,9 @@ impl Cluster {
             }),
             move_to: move_to.map(Into::into),
         };
-        self.speakers[at].assign_as(ADDRESS, assignment);
+        self.speakers[at].assign_as(address, assignment);
+        // It has taken that in before another is told something.
+        self.speakers[at].look();
     }
 
     /// Assigns it to all nodes, and waits until `a` announces it.
@@ -250,5 +262,62 @@ fn a_wish_for_a_node_that_is_dead_moves_nothing() {
         assert_eq!(before.term, after.term);
         cluster.assign(0, &NODES, Some("c"));
         assert_eq!(cluster.wait_owner(2).reason, OwnReason::HandedOver);
+    });
+}
+
+/// The owner may go on announcing it, so no other candidate is asked; the next wish is met.
+#[test]
+fn a_wish_that_is_refused_leaves_the_address_with_an_owner_that_may_stay() {
+    with_privileges(|| {
+        let mut cluster = Cluster::new(3);
+        cluster.announce();
+        let before = cluster.wait_owner(0);
+        cluster.assign(1, &["a", "c"], None);
+        cluster.assign(0, &NODES, Some("b"));
+        // An offer stands for three intervals.
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(cluster.speakers[0].owns(ADDRESS), Some(before));
+        for other in [1, 2] {
+            assert_eq!(cluster.speakers[other].owns(ADDRESS), None);
+        }
+        cluster.assign(0, &NODES, Some("c"));
+        assert_eq!(cluster.wait_owner(2).reason, OwnReason::HandedOver);
+    });
+}
+
+/// All that was announced by one is announced by both after some seconds, each address by one of them.
+#[test]
+fn r2_where_balance_is_asked_for_addresses_go_to_who_has_fewer() {
+    with_privileges(|| {
+        let addresses = ["192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13"];
+        let mut cluster = Cluster::with(2, true);
+        for address in addresses {
+            cluster.assign_address(address, 0, &["a"], None);
+        }
+        let owned = |cluster: &Cluster| {
+            let of = |at: usize| cluster.speakers[at].metrics.owned.get();
+            (of(0), of(1))
+        };
+        eventually("one has all", || owned(&cluster) == (4, 0));
+        for (at, address) in [0, 1]
+            .into_iter()
+            .flat_map(|at| addresses.map(|it| (at, it)))
+        {
+            cluster.assign_address(address, at, &["b", "a"], None);
+        }
+        eventually("they have as many", || owned(&cluster) == (2, 2));
+        assert_eq!(cluster.counted(0, "releases", "HandedOver"), 2);
+        assert_eq!(
+            cluster.speakers[1].metric("claims_total{reason=\"HandedOver\"}"),
+            2
+        );
+        for address in addresses {
+            let owners = [0, 1].map(|at| cluster.speakers[at].owns(address).is_some());
+            assert_eq!(
+                owners.into_iter().filter(|&owns| owns).count(),
+                1,
+                "{address}"
+            );
+        }
     });
 }

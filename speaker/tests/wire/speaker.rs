@@ -38,6 +38,8 @@ pub struct Setup {
     pub port: Option<u16>,
     /// The links that it leaves alone.
     pub excluded: &'static [&'static str],
+    /// Whether it gives addresses away until all have about as many.
+    pub rebalance: bool,
 }
 
 impl Default for Setup {
@@ -46,6 +48,7 @@ impl Default for Setup {
             node: NODE,
             port: None,
             excluded: &[],
+            rebalance: false,
         }
     }
 }
@@ -88,7 +91,7 @@ impl Speaker {
             session: Session(setup.node.bytes().map(u64::from).sum()),
             profile: Profile::DEFAULT,
             real_time: false,
-            rebalance: false,
+            rebalance: setup.rebalance,
             port: setup.port,
             looks: looks_sender,
             announcer: announcer::Config::default(),
