@@ -15,7 +15,7 @@
 //! | R2 | the owner keeps it; a candidate that comes back takes nothing | `take` |
 //! | R3 | the first candidate that is heard takes what is free; rank r waits r x 2I longer | `take` |
 //! | R4 | a claim has a higher term than all before; of equal ones the weight decides | `contest` |
-//! | R5 | silence counts from when the kernel received, and lasts as long as the peer says | [`crate::membership::timing`] |
+//! | R5 | silence counts from when the kernel received, and lasts as long as the peer says; nothing is taken before all is read | [`crate::membership::timing`], `take` |
 //! | R6, R7 | who has not said lately that it lives is silent, and listens before it goes on | `crate::membership::hearing` |
 //! | R8 | nobody claims who does not hear | `take`, `crate::membership::hearing` |
 //! | R9 | a silent owner is asked for on the wire before its address is taken | `care` |
@@ -91,6 +91,9 @@ pub struct Election {
     came_at: Moment,
     /// Nothing is taken before: what came while the loop was away may not all have been read.
     caught_up_at: Moment,
+    /// Whether all that has come in is read in this turn. Nothing is taken before either.
+    #[serde(skip)]
+    all_read: bool,
     links: Links,
     speakers: BTreeMap<NodeName, BTreeSet<MacAddr>>,
     membership: Membership,
@@ -147,6 +150,7 @@ impl Election {
             config,
             started: now,
             caught_up_at: now,
+            all_read: false,
             came_at: now,
             now,
             links: Links::default(),
@@ -203,9 +207,10 @@ impl Election {
     }
 
     /// Does what is due by `now`. Everything that had been received by then is to be handed in
-    /// before: silence is what remains when all has been read (R5).
+    /// before: silence is what remains when all has been read (R5), and so is an address that is free.
     pub fn on_deadline(&mut self, now: Moment) {
         self.turn(now);
+        self.all_read = true;
         let late = self.beat.take_lateness(now);
         self.membership.record_lateness(late);
         self.notice_silence();
@@ -223,6 +228,7 @@ impl Election {
         }
         self.rebalance();
         self.finish();
+        self.all_read = false;
     }
 
     /// When [`Self::on_deadline`] has something to do.

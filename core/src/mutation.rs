@@ -13,6 +13,8 @@ pub enum Mutation {
     AnyNode,
     /// R5: a peer that says it is late at times gets no more time than others.
     IgnoreLateness,
+    /// R5: take an address before all that has come in is read.
+    Hasty,
     /// R6: answer though no beacon has gone out.
     NoFence,
     /// R7: go on after being away as if nothing had happened.
@@ -59,9 +61,10 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::AnyNode,
         Self::IgnoreLateness,
+        Self::Hasty,
         Self::NoFence,
         Self::NoGap,
         Self::ClaimBlind,

@@ -5,6 +5,7 @@
 //!
 //! - a run comes to an end, and so does each turn of a loop: nobody takes twice in one what it has
 //!   given up in between (I0)
+//! - nobody takes an address that by what has come in belongs to another (R5)
 //! - frames: who announces or answers owns the address, may answer, and has sent a beacon lately
 //!   (I4, I8, R6)
 //! - terms: no claim repeats the term of an earlier one (I7)

@@ -207,9 +207,14 @@ impl Election {
         }
     }
 
-    /// Claims `address` (R4).
+    /// Claims `address` (R4), as soon as all is read that has come in (R5): the next beacon may say that
+    /// somebody else has claimed it already.
     fn take(&mut self, address: IpAddr, reason: OwnReason, takeover: Option<Duration>) {
         let now = self.now;
+        if !self.all_read && self.rules.keep(Mutation::Hasty) {
+            self.look_again(address, now);
+            return;
+        }
         let repeat = now + self.limit;
         let me = self.config.node.clone();
         // A hand-over with the same term would never end.

@@ -103,10 +103,9 @@ impl World {
             if let Some(entries) = peer
                 && self.now.is_multiple_of(INTERVAL)
             {
-                self.hear(entries);
+                self.read(entries);
             }
-            self.election.on_deadline(Moment::from_millis(self.now));
-            self.collect();
+            self.pass_no_time();
         }
     }
 
@@ -130,6 +129,18 @@ impl World {
 
     /// A beacon of `b` with all that it claims.
     fn hear(&mut self, entries: &[Entry]) {
+        self.read(entries);
+        self.pass_no_time();
+    }
+
+    /// All that has come in is read.
+    fn pass_no_time(&mut self) {
+        self.election.on_deadline(Moment::from_millis(self.now));
+        self.collect();
+    }
+
+    /// `b` is heard, and there may be more to read.
+    fn read(&mut self, entries: &[Entry]) {
         let beacon = self.beacon(entries);
         let at = Moment::from_millis(self.now);
         self.tell(Input::Beacon {

@@ -45,6 +45,8 @@ pub async fn power_off(lab: &Lab, address: IpAddr) -> Result<()> {
     keep_web_off(lab, &node).await?;
     let mut next = String::new();
     let report = probed(lab, address, async {
+        assert_eq!(lab.wait_announcer(address, None, MOMENT).await?, node);
+        println!("{}", lab.exec("client", &["ip", "neigh"]).await?);
         lab.fault(&node, Fault::Crash).await?;
         next = lab
             .wait_announcer(address, Some(&node), Duration::from_secs(30))
@@ -56,6 +58,7 @@ pub async fn power_off(lab: &Lab, address: IpAddr) -> Result<()> {
         "power-off of {node}: {next} took over; {} sent, {} lost, outage {:.1} ms",
         report.sent, report.lost, report.outage_ms
     );
+    assert!(report.lost > 0, "the power did not fail: {report:?}");
     let name = format!("node/{node}");
     let unknown = [
         "wait",

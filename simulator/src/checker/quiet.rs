@@ -5,6 +5,7 @@ use bellwether_core::election::ReleaseReason;
 
 use super::{Checker, MILLISECOND, Past, SETTLED, SLACK};
 use crate::history::Time;
+use crate::plan::Fault;
 
 /// The last word may wait for so long, because an address is not announced more often.
 const ANNOUNCED_AGAIN: Time = 100 * MILLISECOND;
@@ -30,6 +31,18 @@ impl Checker<'_> {
             return;
         };
         let (since, until) = (claim.since, self.now);
+        // A claim that comes by datagram alone counts when a frame of its node is seen on the link (R15).
+        // Those are looked at after timers, for the sake of who asks.
+        let by_datagram = self.faults().any(|fault| matches!(fault, Fault::Filter(_)));
+        if since == until && reason == ReleaseReason::Outclaimed && !by_datagram {
+            self.violation(
+                "R5",
+                format!(
+                    "node {node} takes address {address} and gives it up in one turn of its loop: it \
+                     had not read all that had come in"
+                ),
+            );
+        }
         let past = &mut self.speakers[node].past;
         if reason == ReleaseReason::HandedOver {
             past.insert(address, Past { since, until });

@@ -92,6 +92,7 @@ impl Plan {
                 Mutation::NeverYield | Mutation::NoReannouncement | Mutation::SelfishTieBreak => {
                     Fault::Split(1 << node)
                 }
+                Mutation::Hasty => Fault::KillAll,
                 Mutation::UnaskedSilence => Fault::Crash(plan.all_but(node)),
                 _ => Fault::Crash(1 << node),
             };
@@ -133,6 +134,8 @@ impl Plan {
             Mutation::IgnoreLateness => self.faults.extend(late_everywhere(390)),
             // Who is late at times is not silent yet when who heard it last falls deaf.
             Mutation::DeafTaker => self.faults.extend(late_everywhere(200)),
+            // Several claims wait to be read when the loop runs.
+            Mutation::Hasty => self.faults.extend(late_everywhere(30)),
             // Questions come in while an offer waits to be read.
             Mutation::TwoAnswers => {
                 self.faults.extend(late_everywhere(30));

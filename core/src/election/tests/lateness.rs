@@ -69,3 +69,16 @@ fn r5_a_loop_that_was_late_says_so_though_a_beacon_came_in_meanwhile() {
     });
     assert!(said >= Some(Duration::from_millis(60)), "{said:?}");
 }
+
+#[test]
+fn r5_nothing_is_taken_before_all_that_has_come_in_is_read() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(2_000, Some(&[own(3)]));
+    // It is released, and claimed again; the loop reads both in one turn.
+    world.read(&[]);
+    world.read(&[own(5)]);
+    world.pass_no_time();
+    assert_eq!(world.decisions(), [""; 0]);
+    world.hear(&[]);
+    assert_eq!(world.decisions(), ["own 6 OwnerReleased"]);
+}
