@@ -4,6 +4,7 @@
 //! paths are its own, so that manifests behave as on a real node. Killing its first process ends
 //! every program and container on it and drops every mount: that is how its power fails.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -175,29 +176,46 @@ impl Machine {
             .ok_or_else(|| Error::Refused(format!("{} has no power", self.host.name)))
     }
 
-    /// Sends a signal to every process on it.
+    /// Sends a signal to every process on it, also in its pods.
     pub fn signal_all(&self, signal: Signal) -> Result<()> {
-        let first = self.first()?;
-        let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-        let own = namespace(first);
-        let entries = fs::read_dir("/proc").context(|| "cannot read /proc".to_owned())?;
-        let processes = entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-            .filter(|&pid| own.is_some() && namespace(pid) == own);
         // Found first, so that the first to get it is not long before the last.
-        let processes: Vec<i32> = processes.collect();
-        for pid in processes {
+        for pid in self.processes()? {
             // It may have ended meanwhile.
             let _gone = kill(Pid::from_raw(pid), signal);
         }
         Ok(())
     }
 
+    /// Every process on it, as the lab sees it: those in its PID namespace, and their descendants, for
+    /// containers have PID namespaces of their own.
+    pub fn processes(&self) -> Result<Vec<i32>> {
+        let first = self.first()?;
+        let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let own = namespace(first);
+        let entries = fs::read_dir("/proc").context(|| "cannot read /proc".to_owned())?;
+        let all: BTreeMap<i32, i32> = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter_map(|pid| Some((pid, parent(pid)?)))
+            .collect();
+        let is_own = |&pid: &i32| own.is_some() && namespace(pid) == own;
+        let line = |&pid: &i32| std::iter::successors(Some(pid), |pid| all.get(pid).copied());
+        let processes = all.keys().filter(|pid| line(pid).any(|pid| is_own(&pid)));
+        Ok(processes.copied().collect())
+    }
+
     /// Forgets its first process, which is gone.
     pub fn off(&self) {
         let _may_be_missing = fs::remove_file(&self.pid_file);
     }
+}
+
+/// The parent of a process, if that is still there.
+fn parent(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let mut lines = status.lines();
+    let parent = lines.find_map(|line| line.strip_prefix("PPid:"))?;
+    parent.trim().parse().ok()
 }
 
 /// How nsenter is told all namespaces of a machine.

@@ -25,8 +25,9 @@ const PRIORITY: u8 = 10;
 /// whole processor: the kernel ends the process.
 const LONGEST_TURN: Duration = Duration::from_secs(5);
 
-/// The number of the capability `IPC_LOCK` (capabilities(7)).
+/// The numbers of the capabilities (capabilities(7)).
 const IPC_LOCK: u32 = 14;
+const SYS_NICE: u32 = 23;
 
 /// What the speaker has of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,9 +51,13 @@ impl Privileges {
         let tried = std::thread::spawn(take_real_time).join();
         let real_time = tried.unwrap_or_else(|_| Err("it could not be tried".to_owned()));
         let memory = lock_memory();
-        for (missing, capability) in [(&real_time, "SYS_NICE"), (&memory, "IPC_LOCK")] {
+        for (missing, capability, number) in [
+            (&real_time, "SYS_NICE", SYS_NICE),
+            (&memory, "IPC_LOCK", IPC_LOCK),
+        ] {
             if let Err(error) = missing {
-                tracing::info!(capability, error, "goes on without what is not granted");
+                let granted = has_capability(&own_status(), number);
+                tracing::info!(capability, granted, error, "goes on without");
             }
         }
         Self {
@@ -68,7 +73,8 @@ impl Privileges {
         if asked == Profile::FAST && wish == RealTime::Auto && !self.real_time {
             tracing::warn!(
                 "the profile fast needs real-time priority, so the default is used: grant the \
-                 capability SYS_NICE, or say by --real-time=prefer that this machine is never busy"
+                 capability SYS_NICE (if it is granted, the control group has no share of real time: \
+                 cpu.rt_runtime_us), or say by --real-time=prefer that this machine is never busy"
             );
             return Profile::DEFAULT;
         }
@@ -94,13 +100,17 @@ pub fn take_real_time() -> Result<(), String> {
 fn lock_memory() -> Result<(), String> {
     // Without the capability a limit applies, and an allocation beyond it would end the process.
     let (soft, _) = getrlimit(Resource::RLIMIT_MEMLOCK).map_err(|error| error.to_string())?;
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    if soft != RLIM_INFINITY && !has_capability(&status, IPC_LOCK) {
+    if soft != RLIM_INFINITY && !has_capability(&own_status(), IPC_LOCK) {
         return Err(format!("at most {soft} octets of memory may be locked"));
     }
     let on_fault = MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
     let flags = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | on_fault;
     mlockall(flags).map_err(|error| error.to_string())
+}
+
+/// What the kernel says of this process, by proc(5).
+fn own_status() -> String {
+    fs::read_to_string("/proc/self/status").unwrap_or_default()
 }
 
 /// Whether `status`, of proc(5), says that the process has a capability.

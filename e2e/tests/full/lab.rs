@@ -31,6 +31,30 @@ async fn web_over_its_service(lab: &Lab) -> Result<()> {
     .await
 }
 
+/// That a pod on a node answers, or does not.
+async fn wait_pod(lab: &Lab, node: &str, answers: bool) -> Result<()> {
+    let only = format!("--field-selector=spec.nodeName={node}");
+    let query = [
+        "get",
+        "pods",
+        &only,
+        "--output=jsonpath={.items[0].status.podIP}",
+    ];
+    let address = lab.kubectl(&query, "").await?;
+    let what = format!("a pod on {node} answering: {answers}");
+    wait_for(&what, A_WHILE, async || {
+        let url = format!("http://{address}/");
+        let curl = ["curl", "--silent", "--max-time", "2", &url];
+        let said = lab.exec("node-a", &curl).await;
+        if said.is_ok() == answers {
+            Ok(())
+        } else {
+            Err(format!("{said:?}"))
+        }
+    })
+    .await
+}
+
 #[tokio::test]
 async fn pods_are_containers_and_a_node_comes_back_after_its_power_did() -> Result<()> {
     let lab = bare(ProxyMode::Nftables).await?;
@@ -46,6 +70,13 @@ async fn pods_are_containers_and_a_node_comes_back_after_its_power_did() -> Resu
         )
         .await?;
     assert!(images.contains("lab.bellwether.dev/web:1"), "{images}");
+
+    // What runs in containers stops too, though they have PID namespaces of their own.
+    wait_pod(&lab, "node-b", true).await?;
+    lab.fault("node-b", Fault::Pause).await?;
+    wait_pod(&lab, "node-b", false).await?;
+    lab.fault("node-b", Fault::Heal).await?;
+    wait_pod(&lab, "node-b", true).await?;
 
     lab.fault("node-b", Fault::Crash).await?;
     let unknown = [

@@ -46,7 +46,6 @@ pub async fn power_off(lab: &Lab, address: IpAddr) -> Result<()> {
     let mut next = String::new();
     let report = probed(lab, address, async {
         assert_eq!(lab.wait_announcer(address, None, MOMENT).await?, node);
-        println!("{}", lab.exec("client", &["ip", "neigh"]).await?);
         lab.fault(&node, Fault::Crash).await?;
         next = lab
             .wait_announcer(address, Some(&node), Duration::from_secs(30))
