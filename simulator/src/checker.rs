@@ -124,6 +124,8 @@ struct Checker<'a> {
     active: Vec<usize>,
     /// When the last fault ended or began, and what it was.
     disturbed: Time,
+    /// By when the last turn of a loop that was late has ended.
+    late_until: Time,
     violations: Vec<Violation>,
 }
 
@@ -181,6 +183,7 @@ impl<'a> Checker<'a> {
             owed: BTreeMap::new(),
             active: Vec::new(),
             disturbed: 0,
+            late_until: 0,
             violations: Vec::new(),
         }
     }
@@ -224,6 +227,9 @@ impl<'a> Checker<'a> {
             What::FaultEnded(fault) => {
                 self.active.retain(|active| active != fault);
                 self.disturbed = self.now;
+                if let Fault::Late(_, late) = self.plan.faults[*fault].fault {
+                    self.late_until = self.late_until.max(self.now + late * MILLISECOND);
+                }
             }
             What::Started(node) => {
                 self.speakers[*node] = Speaker {

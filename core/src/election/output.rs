@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_with::{DurationSecondsWithFrac, serde_as};
 
 use super::Term;
 use crate::frame::beacon::Beacon;
@@ -64,6 +65,7 @@ pub enum Output {
 }
 
 /// An address that this node announces.
+#[serde_as]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owned {
     /// The address.
@@ -78,6 +80,7 @@ pub struct Owned {
     pub reason: OwnReason,
     /// How long after the last sign of life of the node before this one claimed it; zero if that
     /// node handed it over, and none if there was none.
+    #[serde_as(as = "Option<DurationSecondsWithFrac<f64>>")]
     pub takeover: Option<Duration>,
 }
 

@@ -1,9 +1,10 @@
-//! What the election is at, for people.
+//! What the election is at, for people. Written as JSON, durations are numbers of seconds.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_with::{DurationSecondsWithFrac, serde_as};
 
 use super::{Election, Owned, Term};
 use crate::frame::beacon::Session;
@@ -60,6 +61,7 @@ pub struct PeerSnapshot {
 }
 
 /// How a peer is heard on a channel.
+#[serde_as]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PathSnapshot {
@@ -72,13 +74,17 @@ pub struct PathSnapshot {
     /// Whether it is silent, but a question for one of its addresses was answered (R9).
     pub degraded: bool,
     /// How long ago its last sign of life came.
+    #[serde_as(as = "DurationSecondsWithFrac<f64>")]
     pub silence: Duration,
     /// How long it may be silent (R5).
+    #[serde_as(as = "DurationSecondsWithFrac<f64>")]
     pub limit: Duration,
     /// How late it says it is at times.
+    #[serde_as(as = "DurationSecondsWithFrac<f64>")]
     pub lateness: Duration,
     /// By how much one of its beacons came later than its interval allows, at worst in the last half
     /// a minute to a minute.
+    #[serde_as(as = "DurationSecondsWithFrac<f64>")]
     pub delay: Duration,
     /// How many of its beacons were taken in since its start was first heard here.
     pub received: u64,
@@ -89,6 +95,7 @@ pub struct PathSnapshot {
 }
 
 /// An address.
+#[serde_as]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContestSnapshot {
@@ -101,6 +108,7 @@ pub struct ContestSnapshot {
     /// This node's claim, if it has one.
     pub own: Option<Owned>,
     /// For how long this node has owned it.
+    #[serde_as(as = "Option<DurationSecondsWithFrac<f64>>")]
     pub held: Option<Duration>,
     /// The node that it is offered to.
     pub offered_to: Option<NodeName>,

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_with::{DurationSecondsWithFrac, serde_as};
 
 use crate::frame::beacon::Pulse;
 
 /// How fast a speaker beats. Each speaker says its own in its beacons, so that profiles may differ
 /// from node to node.
+#[serde_as]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// The longest time between two beacons.
+    #[serde_as(as = "DurationSecondsWithFrac<f64>")]
     pub interval: Duration,
     /// How many may be missed.
     pub misses: u8,

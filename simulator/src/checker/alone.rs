@@ -336,15 +336,33 @@ fn moved_later(history: &[Event], fault: Fault, from: Time, ended: Time) -> Opti
 
 /// R2: who returns takes nothing away.
 fn taken_back(history: &[Event], fault: Fault, ended: Time) -> Option<Violation> {
+    let mut owners: BTreeMap<usize, u32> = BTreeMap::new();
+    for event in history.iter().take_while(|event| event.at <= ended) {
+        follow(&mut owners, event);
+    }
     history
         .iter()
         .filter(|event| event.at > ended && event.at < ended + SECOND)
-        .find(|event| matches!(event.what, What::Owned { .. }))
+        .find(|event| match event.what {
+            // Who was back before it counted as down has lost what it owned all the same.
+            What::Owned { address, .. } => owners.get(&address).is_some_and(|&nodes| nodes != 0),
+            _ => false,
+        })
         .map(|event| Violation {
             at: event.at,
             rule: "R2",
             message: format!("{fault:?}: its end moved an address: {:?}", event.what),
         })
+}
+
+/// Which nodes own each address, after an event.
+fn follow(owners: &mut BTreeMap<usize, u32>, event: &Event) {
+    match event.what {
+        What::Owned { node, address, .. } => *owners.entry(address).or_default() |= 1 << node,
+        What::Released { node, address, .. } => *owners.entry(address).or_default() &= !(1 << node),
+        What::Ended(node) => owners.values_mut().for_each(|nodes| *nodes &= !(1 << node)),
+        _ => {}
+    }
 }
 
 /// I5: a node that hears nothing takes nothing.

@@ -31,6 +31,7 @@ impl Checker<'_> {
                 )
             })
             || self.now < self.disturbed + 2 * self.limit
+            || self.now < self.late_until
     }
 
     pub(super) fn announces(&self, node: usize, address: usize) -> bool {

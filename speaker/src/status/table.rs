@@ -349,7 +349,8 @@ mod tests {
             r#""realTime":false"#,
             r#""signingKey":1"#,
             r#""beacons":[{"channel":{"link":2},"sent":0,"received":1,"rejected":{"malformed":0,"#,
-            r#""delay":{"secs":0,"nanos":0},"received":1,"missed":0,"replayed":0"#,
+            r#""profile":{"interval":0.05,"misses":5}"#,
+            r#""delay":0.0,"received":1,"missed":0,"replayed":0"#,
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
