@@ -255,29 +255,27 @@ fn owned_by_outsider(
 
 /// What the node owns after that time and before the end, and when that is seen first.
 fn owned_since(history: &[Event], node: usize, from: Time, end: Time) -> Option<(usize, Time)> {
-    let mut owned = BTreeMap::new();
+    let mut owners = BTreeMap::new();
     for event in history.iter().take_while(|event| event.at < end) {
-        match event.what {
-            What::Owned {
-                node: of, address, ..
-            } if of == node => {
-                owned.insert(address, event.at);
-            }
-            What::Released {
-                node: of, address, ..
-            } if of == node => {
-                owned.remove(&address);
-            }
-            What::Ended(of) if of == node => owned.clear(),
-            _ => {}
-        }
+        follow(&mut owners, event);
+        let mut owned = owners.iter().filter(|&(_, nodes)| nodes & (1 << node) != 0);
         if event.at > from
-            && let Some((&address, _)) = owned.first_key_value()
+            && let Some((&address, _)) = owned.next()
         {
             return Some((address, event.at));
         }
     }
     None
+}
+
+/// Which nodes own each address, after an event.
+fn follow(owners: &mut BTreeMap<usize, Nodes>, event: &Event) {
+    match event.what {
+        What::Owned { node, address, .. } => *owners.entry(address).or_default() |= 1 << node,
+        What::Released { node, address, .. } => *owners.entry(address).or_default() &= !(1 << node),
+        What::Ended(node) => owners.values_mut().for_each(|nodes| *nodes &= !(1 << node)),
+        _ => {}
+    }
 }
 
 /// Whether the candidates of no address ever changed, and nobody ever wished it elsewhere: an old state
@@ -336,7 +334,7 @@ fn moved_later(history: &[Event], fault: Fault, from: Time, ended: Time) -> Opti
 
 /// R2: who returns takes nothing away.
 fn taken_back(history: &[Event], fault: Fault, ended: Time) -> Option<Violation> {
-    let mut owners: BTreeMap<usize, u32> = BTreeMap::new();
+    let mut owners = BTreeMap::new();
     for event in history.iter().take_while(|event| event.at <= ended) {
         follow(&mut owners, event);
     }
@@ -353,16 +351,6 @@ fn taken_back(history: &[Event], fault: Fault, ended: Time) -> Option<Violation>
             rule: "R2",
             message: format!("{fault:?}: its end moved an address: {:?}", event.what),
         })
-}
-
-/// Which nodes own each address, after an event.
-fn follow(owners: &mut BTreeMap<usize, u32>, event: &Event) {
-    match event.what {
-        What::Owned { node, address, .. } => *owners.entry(address).or_default() |= 1 << node,
-        What::Released { node, address, .. } => *owners.entry(address).or_default() &= !(1 << node),
-        What::Ended(node) => owners.values_mut().for_each(|nodes| *nodes &= !(1 << node)),
-        _ => {}
-    }
 }
 
 /// I5: a node that hears nothing takes nothing.
