@@ -103,7 +103,7 @@ impl Rejections {
         let count = match why {
             Rejected::Malformed(_) => &mut self.malformed,
             Rejected::Oversized(_) => &mut self.oversized,
-            Rejected::UnknownKey(_) => &mut self.unknown_key,
+            Rejected::UnknownKey(_) | Rejected::NoKeys => &mut self.unknown_key,
             Rejected::Forged => &mut self.forged,
         };
         *count += 1;

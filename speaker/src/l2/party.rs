@@ -4,7 +4,7 @@
 //! beacon could be told from a forgery, and nothing is announced.
 
 use bellwether_core::election::{self, Election};
-use bellwether_core::frame::beacon::keyring::Keyring;
+use bellwether_core::frame::beacon::keyring::{Keyring, Rejected};
 use bellwether_core::frame::beacon::{self, Beacon};
 use bellwether_core::frame::ethernet::Ethernet;
 use bellwether_core::link::LinkIndex;
@@ -24,22 +24,22 @@ impl L2 {
     /// Takes in all beacons that have come. Before anything else of a turn: silence is what remains
     /// when all has been read (R5), and what has come may release what is asked for (R7).
     pub(super) fn take_beacons(&mut self, now: Moment, buffer: &mut [u8]) {
-        let Some(keyring) = self.keyring.clone() else {
-            return;
-        };
+        // Without keys too: what nobody reads keeps waking the thread.
+        let keyring = self.keyring.clone();
+        let keyring = keyring.as_deref();
         let mut link = self.sockets.link_after(None);
         while let Some(this) = link {
-            self.take_beacons_of(this, &keyring, now, buffer);
+            self.take_beacons_of(this, keyring, now, buffer);
             link = self.sockets.link_after(link);
         }
-        self.take_datagrams(&keyring, now, buffer);
+        self.take_datagrams(keyring, now, buffer);
         self.drained_at = now;
     }
 
     fn take_beacons_of(
         &mut self,
         link: LinkIndex,
-        keyring: &Keyring,
+        keyring: Option<&Keyring>,
         now: Moment,
         buffer: &mut [u8],
     ) {
@@ -57,15 +57,17 @@ impl L2 {
             };
             let at = clock::arrival(stamp).max(self.drained_at);
             let payload = Ethernet::parse(received.octets).map(|frame| frame.payload);
-            let opened = match payload {
-                Ok(payload) => keyring.open(payload, self.election.spares()),
-                Err(_) => continue,
+            let Ok(payload) = payload else {
+                continue;
             };
+            let opened = keyring.map_or(Err(Rejected::NoKeys), |keyring| {
+                keyring.open(payload, self.election.spares())
+            });
             self.take_beacon(Channel::Link(link), opened, at, now);
         }
     }
 
-    fn take_datagrams(&mut self, keyring: &Keyring, now: Moment, buffer: &mut [u8]) {
+    fn take_datagrams(&mut self, keyring: Option<&Keyring>, now: Moment, buffer: &mut [u8]) {
         for _ in 0..BEACONS_PER_TURN {
             let Some(length) = self
                 .datagrams
@@ -74,7 +76,9 @@ impl L2 {
             else {
                 return;
             };
-            let opened = keyring.open_datagram(&buffer[..length], self.election.spares());
+            let opened = keyring.map_or(Err(Rejected::NoKeys), |keyring| {
+                keyring.open_datagram(&buffer[..length], self.election.spares())
+            });
             // It has no stamp. When the turn began it need not have been there.
             self.take_beacon(Channel::Unicast, opened, clock::now(), now);
         }
@@ -83,7 +87,7 @@ impl L2 {
     fn take_beacon(
         &mut self,
         channel: Channel,
-        opened: Result<Beacon, beacon::keyring::Rejected>,
+        opened: Result<Beacon, Rejected>,
         at: Moment,
         now: Moment,
     ) {

@@ -11,6 +11,7 @@
 
 mod announce;
 mod arp;
+mod beacons;
 mod lan;
 mod links;
 mod moves;

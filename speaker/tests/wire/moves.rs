@@ -96,6 +96,7 @@ impl Cluster {
                 port: Some(7473),
                 excluded: &["^mgmt0$"],
                 rebalance,
+                ..Setup::default()
             };
             let speaker = Speaker::with(&host, setup);
             let others = NODES.into_iter().enumerate().take(nodes);

@@ -40,6 +40,8 @@ pub struct Setup {
     pub excluded: &'static [&'static str],
     /// Whether it gives addresses away until all have about as many.
     pub rebalance: bool,
+    /// Whether it has not been told the keys.
+    pub keyless: bool,
 }
 
 impl Default for Setup {
@@ -49,6 +51,7 @@ impl Default for Setup {
             port: None,
             excluded: &[],
             rebalance: false,
+            keyless: false,
         }
     }
 }
@@ -103,7 +106,9 @@ impl Speaker {
         let (answers_sender, answers) = watch::channel(KernelAnswers::default());
         let gate = Arc::new(Mutex::new(()));
         let (inbox, l2) = host.run(|| l2::spawn(config)).expect("the L2 thread");
-        inbox.set_keyring(keyring());
+        if !setup.keyless {
+            inbox.set_keyring(keyring());
+        }
         let follow = {
             let (inbox, metrics, shutdown) = (inbox.clone(), metrics.clone(), shutdown.clone());
             let (host, gate) = (host.clone(), Arc::clone(&gate));

@@ -78,6 +78,9 @@ pub enum Rejected {
     /// It is signed with a key that is not in the ring.
     #[error("the beacon is signed with key {0}, which this speaker does not have")]
     UnknownKey(u16),
+    /// There is no ring yet: the speaker has not read its keys.
+    #[error("this speaker does not have any key yet")]
+    NoKeys,
     /// It is not what was signed, or another cluster's.
     #[error("the tag of the beacon is wrong")]
     Forged,
