@@ -432,7 +432,10 @@ pub async fn down(name: &str) -> Result<bool> {
         )
         .await?;
     }
-    let _hold = keeper::hold(name)?;
+    // A keeper that is about to end holds it for a moment longer than its folder.
+    let what = "the keeper letting go of the lab";
+    let hold = async || keeper::hold(name).map_err(|error| error.to_string());
+    let _hold = wait_for(what, Duration::from_secs(20), hold).await?;
     keeper::tidy(&folder, name)?;
     Ok(existed)
 }
