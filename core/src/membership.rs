@@ -67,6 +67,10 @@ pub enum Ignored {
 
 /// What a beacon changed, apart from claims.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "any of them may be so without the others"
+)]
 pub(crate) struct Received {
     /// Its sender is to be answered at once: it does not know this node, or this node not its book.
     pub(crate) answer: bool,
@@ -75,6 +79,9 @@ pub(crate) struct Received {
     pub(crate) returned: bool,
     /// Its sender does not know all that this node claims.
     pub(crate) wants_book: bool,
+    /// Its sender is heard on this link for the first time since its start before this one ended without
+    /// a word. That may have been cut off, and have announced what this node owns.
+    pub(crate) forgot: bool,
 }
 
 /// The speakers that this one knows. See the [module](self).
@@ -297,6 +304,8 @@ impl Membership {
             peer.succeed(beacon, echo.is_some());
             received.answer = true;
         }
+        received.forgot =
+            peer.broke_off && channel != Channel::Unicast && peer.path(channel).is_none();
         let was_proven = peer.proven;
         let was_synced = peer.book.is_synced();
         let lateness = if self.rules.keep(Mutation::IgnoreLateness) {

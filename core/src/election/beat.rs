@@ -340,6 +340,9 @@ impl Election {
         if received.returned {
             self.look_around(&beacon.sender);
         }
+        if received.forgot {
+            self.insist_to(&beacon.sender);
+        }
         let proven = self
             .membership
             .peer(&beacon.sender)

@@ -124,6 +124,17 @@ impl Election {
         self.outputs.push_back(Output::Announce { address });
     }
 
+    /// A node that may have announced what this one owns has lost its memory of that: the last word has
+    /// to be the owner's (R13).
+    pub(super) fn insist_to(&mut self, node: &NodeName) {
+        let owned = self.contests.iter().filter(|(_, contest)| {
+            contest.own.is_some() && contest.assignment.candidate(node).is_some()
+        });
+        for address in owned.map(|(&address, _)| address).collect::<Vec<_>>() {
+            self.insist(address);
+        }
+    }
+
     /// Somebody has given up a claim. Whoever has given in may have announced the address last, so
     /// its owner has to do so once more (R13).
     pub(super) fn hear_release(&mut self, address: IpAddr, from: Session, term: Term) {

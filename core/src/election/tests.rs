@@ -353,6 +353,33 @@ fn r13_after_each_that_gives_in_the_owner_has_the_last_word() {
     assert_eq!(world.decisions(), ["announce"]);
 }
 
+/// The start before may have been cut off, have claimed the address and announced it, and have ended.
+#[test]
+fn r13_who_has_started_anew_without_a_word_may_have_announced_the_address() {
+    for (leaving, expected) in [(false, vec!["announce"]), (true, vec![])] {
+        let mut world = World::new(&["a", "b", "c"]);
+        world.pass(1_000, Some(&[]));
+        let starts = [(Session(3), 1), (Session(4), 1), (Session(4), 2)];
+        for (session, sequence) in starts {
+            let mut beacon = world.beacon(&[]);
+            beacon.sender = "c".into();
+            (beacon.session, beacon.sequence) = (session, sequence);
+            beacon.flags.leaving = leaving && session == Session(3);
+            let at = Moment::from_millis(world.now);
+            world.tell(Input::Beacon {
+                channel: A,
+                beacon,
+                at,
+            });
+            if session == Session(3) {
+                world.decisions();
+            }
+            world.pass(600, Some(&[]));
+        }
+        assert_eq!(world.decisions(), expected, "leaving: {leaving}");
+    }
+}
+
 #[test]
 fn r13_a_takeover_is_one_move_though_the_silent_owner_claims_the_address_still() {
     let mut world = World::new(&["a", "b"]);

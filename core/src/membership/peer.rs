@@ -29,6 +29,8 @@ pub(crate) struct Peer {
     pub(crate) paths: Vec<Path>,
     /// When a frame of it that is no beacon was last seen on a link (R15).
     pub(crate) witnessed: Option<Moment>,
+    /// Its start before this one ended without a word: nobody knows what it did last.
+    pub(super) broke_off: bool,
     retired: VecDeque<Session>,
 }
 
@@ -78,6 +80,7 @@ impl Peer {
             book: Book::default(),
             paths: Vec::new(),
             witnessed: None,
+            broke_off: false,
             retired: VecDeque::new(),
         }
     }
@@ -96,6 +99,7 @@ impl Peer {
         retired.push_back(self.session);
         *self = Self {
             retired,
+            broke_off: !self.paths.iter().any(|path| path.flags.leaving),
             ..Self::new(beacon, proven)
         };
     }
