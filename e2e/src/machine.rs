@@ -188,7 +188,7 @@ impl Machine {
 
     /// Every process on it, as the lab sees it: those in its PID namespace, and their descendants, for
     /// containers have PID namespaces of their own.
-    pub fn processes(&self) -> Result<Vec<i32>> {
+    fn processes(&self) -> Result<Vec<i32>> {
         let first = self.first()?;
         let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
         let own = namespace(first);

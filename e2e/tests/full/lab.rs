@@ -7,6 +7,23 @@ use bellwether_e2e::{Lab, Result};
 
 use crate::cluster::{A_WHILE, WEB, bare, rolled_out};
 
+/// Waits until a pod of `web` answers there, or none does.
+async fn wait_web(lab: &Lab, address: &str, answers: bool) -> Result<()> {
+    let what = format!("a pod answering at {address}: {answers}");
+    wait_for(&what, A_WHILE, async || {
+        let url = format!("http://{address}/");
+        let curl = ["curl", "--silent", "--max-time", "2", &url];
+        let said = lab.exec("node-a", &curl).await;
+        let answered = said.as_ref().is_ok_and(|said| said.starts_with("web-"));
+        if answered == answers {
+            Ok(())
+        } else {
+            Err(format!("{said:?}"))
+        }
+    })
+    .await
+}
+
 async fn web_over_its_service(lab: &Lab) -> Result<()> {
     let query = [
         "get",
@@ -15,23 +32,10 @@ async fn web_over_its_service(lab: &Lab) -> Result<()> {
         "--output=jsonpath={.spec.clusterIP}",
     ];
     let address = lab.kubectl(&query, "").await?;
-    wait_for("a pod answering over its Service", A_WHILE, async || {
-        let url = format!("http://{address}/");
-        let curl = ["curl", "--silent", "--max-time", "2", &url];
-        let answer = lab
-            .exec("node-a", &curl)
-            .await
-            .map_err(|error| error.to_string())?;
-        if answer.starts_with("web-") {
-            Ok(())
-        } else {
-            Err(answer)
-        }
-    })
-    .await
+    wait_web(lab, &address, true).await
 }
 
-/// That a pod on a node answers, or does not.
+/// The same of the pod on a node.
 async fn wait_pod(lab: &Lab, node: &str, answers: bool) -> Result<()> {
     let only = format!("--field-selector=spec.nodeName={node}");
     let query = [
@@ -41,18 +45,7 @@ async fn wait_pod(lab: &Lab, node: &str, answers: bool) -> Result<()> {
         "--output=jsonpath={.items[0].status.podIP}",
     ];
     let address = lab.kubectl(&query, "").await?;
-    let what = format!("a pod on {node} answering: {answers}");
-    wait_for(&what, A_WHILE, async || {
-        let url = format!("http://{address}/");
-        let curl = ["curl", "--silent", "--max-time", "2", &url];
-        let said = lab.exec("node-a", &curl).await;
-        if said.is_ok() == answers {
-            Ok(())
-        } else {
-            Err(format!("{said:?}"))
-        }
-    })
-    .await
+    wait_web(lab, &address, answers).await
 }
 
 #[tokio::test]
