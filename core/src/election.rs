@@ -44,6 +44,7 @@ use crate::mutation::Rules;
 use crate::name::NodeName;
 
 mod answer;
+mod balance;
 mod beat;
 mod book;
 mod care;
@@ -56,6 +57,7 @@ mod snapshot;
 mod take;
 pub mod trace;
 
+use balance::Balance;
 use beat::{Beat, Draft};
 use book::Book;
 use contest::Contest;
@@ -110,7 +112,7 @@ pub struct Election {
     taken: Vec<Output>,
     leaving: bool,
     left: bool,
-    rebalance_at: Moment,
+    balance: Balance,
     #[serde(skip)]
     spares: Spares,
     #[serde(skip)]
@@ -164,7 +166,7 @@ impl Election {
             taken: Vec::new(),
             leaving: false,
             left: false,
-            rebalance_at: now,
+            balance: Balance::new(now),
             spares: Spares::default(),
             draft: Draft::default(),
             rules,

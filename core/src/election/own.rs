@@ -18,9 +18,6 @@ const ANNOUNCE_AGAIN: Duration = Duration::from_millis(100);
 /// After all have refused, they are asked again so much later.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How often an address is given away for balance.
-const REBALANCE: Duration = Duration::from_secs(1);
-
 /// A node that has been up for less is no target of a planned move if there is another.
 pub(super) const YOUNG: Duration = Duration::from_secs(30);
 
@@ -266,7 +263,7 @@ impl Election {
         targets
     }
 
-    fn is_young(&self, node: &NodeName, channels: &[Channel]) -> bool {
+    pub(super) fn is_young(&self, node: &NodeName, channels: &[Channel]) -> bool {
         self.membership
             .peer(node)
             .and_then(|peer| self.meeting(peer, channels))
@@ -401,41 +398,6 @@ impl Election {
         let all: Vec<_> = self.contests.keys().copied().collect();
         for address in all {
             self.release(address, ReleaseReason::Stopping);
-        }
-    }
-
-    /// R2: if asked for, gives one address per second to a candidate that has far fewer.
-    pub(super) fn rebalance(&mut self) {
-        let now = self.now;
-        let asked_for = self.config.rebalance || !self.rules.keep(Mutation::Restless);
-        if !asked_for || now < self.rebalance_at || self.leaving {
-            return;
-        }
-        self.rebalance_at = now + REBALANCE;
-        let mine = self.book.len();
-        // By more than a fifth, and so that the move does not only turn the imbalance round.
-        let has_fewer = |session: Session, theirs: usize| {
-            session != self.config.session && theirs + 1 < mine && theirs * 6 < mine * 5
-        };
-        let found = self.contests.iter().find_map(|(&address, contest)| {
-            contest.own.as_ref().filter(|own| own.offer.is_none())?;
-            let first = contest.assignment.candidates.iter().find(|candidate| {
-                candidate.node == self.config.node
-                    || self.would_take(&candidate.node, &contest.channels)
-            })?;
-            let peer = self.membership.peer(&first.node)?;
-            let old = !self.is_young(&first.node, &contest.channels);
-            (old && has_fewer(peer.session, peer.book.len())).then_some(address)
-        });
-        if let Some(address) = found {
-            if let Some(own) = self
-                .contests
-                .get_mut(&address)
-                .and_then(|contest| contest.own.as_mut())
-            {
-                own.rebalanced = true;
-            }
-            self.dirty.insert(address);
         }
     }
 }

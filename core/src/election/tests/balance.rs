@@ -77,3 +77,10 @@ fn r2_what_is_not_taken_for_balance_stays() {
     assert!(!offered(&mut world).is_empty());
     assert_eq!(world.election.owned_count(), 5);
 }
+
+#[test]
+fn r2_what_is_not_taken_for_balance_keeps_no_other_address_waiting() {
+    let mut world = world(true);
+    world.pass(10_000, Some(&[]));
+    assert_eq!(offered(&mut world).len(), 5, "each is offered in its turn");
+}
