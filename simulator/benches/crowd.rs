@@ -18,10 +18,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bellwether_core::announcer;
-use bellwether_core::election::{Assignment, Input};
+use bellwether_core::election::{Assignment, Config, Input};
 use bellwether_core::frame::Frame;
-use bellwether_core::frame::beacon::Spares;
 use bellwether_core::frame::beacon::keyring::Keyring;
+use bellwether_core::frame::beacon::{Session, Spares};
 use bellwether_core::mac::MacAddr;
 use bellwether_core::membership::Channel;
 use bellwether_core::membership::timing::Profile;
@@ -168,11 +168,14 @@ impl Crowd {
             .map(|node| (name(node), BTreeSet::from([mac(node)])))
             .collect();
         for index in 0..speakers {
-            let session = crowd.rng.random();
+            let config = Config {
+                node: name(index),
+                session: Session(crowd.rng.random()),
+                profile: Profile::DEFAULT,
+                rebalance: false,
+            };
             let node = Node::start(
-                name(index).as_str(),
-                session,
-                Profile::DEFAULT,
+                config,
                 node::links(mac(index), true, NETWORK, None),
                 announcer::Config::default(),
                 None,

@@ -12,7 +12,8 @@
 //! - no steady second announcer while two hear each other (I1), and who remains of two announces
 //!   once more (R13)
 //! - of an address that is handed over each question is answered by the one whose it was when it came
-//! - nothing moves while nothing is wrong, whatever the API repeats (R2)
+//! - nothing moves while nothing is wrong, whatever the API repeats; for balance, where that is asked
+//!   for, an address moves once, and without a moment in which nobody announces it (R2)
 //! - some time after the last fault, each address that has a living candidate has exactly one
 //!   announcer, it keeps it, its announcement was the last one, and hosts believe it (I3)
 //! - every speaker can read the beacons of every other, of later versions and while keys are exchanged
@@ -22,6 +23,8 @@
 //! always there: [`throughout`].
 
 use std::collections::BTreeMap;
+
+use bellwether_core::election::{OwnReason, ReleaseReason};
 
 use crate::history::{Event, Time, What};
 use crate::plan::{Fault, Plan};
@@ -94,6 +97,8 @@ struct Address {
     was_owned: bool,
     /// By node: the last term that it claimed with, when, and when that claim ended.
     terms: Vec<(usize, u64, Time, Time)>,
+    /// When it was given away last, in a run in which that is done for balance.
+    given_away: Time,
     /// Since when nobody announces it.
     silent_since: Option<Time>,
 }
@@ -165,6 +170,17 @@ fn allowed_silence(plan: &Plan, lateness: Time) -> Time {
     (interval * u64::from(plan.profile.misses))
         .max((3 * interval + 4 * lateness).min(2 * SECOND))
         .max(100 * MILLISECOND)
+}
+
+/// R2: whether an address moves in a planned way in a run in which such moves are made for balance. No
+/// fault has to do with those.
+fn is_for_balance(plan: &Plan, event: &Event) -> bool {
+    let planned = match event.what {
+        What::Owned { reason, .. } => reason == OwnReason::HandedOver,
+        What::Released { reason, .. } => reason == ReleaseReason::HandedOver,
+        _ => false,
+    };
+    plan.rebalance && planned
 }
 
 impl<'a> Checker<'a> {

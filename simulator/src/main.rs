@@ -231,6 +231,15 @@ fn look_at(seed: u64, mutation: Option<Mutation>, whole: bool) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Where there is no terminal for a bar, says at each tenth how far it is.
+fn report(bar: &ProgressBar, started: Instant) {
+    let (done, all) = (bar.position(), bar.length().unwrap_or(0));
+    if bar.is_hidden() && all >= 10_000 && done.is_multiple_of(all / 10) {
+        let seconds = started.elapsed().as_secs();
+        eprintln!("{done} of {all} seeds in {seconds} s");
+    }
+}
+
 /// Runs many seeds; `broken` is the option that breaks the rule of `mutation`.
 fn run_many(first: u64, seeds: u64, mutation: Option<Mutation>, broken: Option<&str>) -> ExitCode {
     let started = Instant::now();
@@ -258,6 +267,7 @@ fn run_many(first: u64, seeds: u64, mutation: Option<Mutation>, broken: Option<&
                         Ordering::Relaxed,
                     );
                     bar.inc(1);
+                    report(&bar, started);
                     for violation in &outcome.violations {
                         failed.store(true, Ordering::Relaxed);
                         bar.suspend(|| {

@@ -7,12 +7,11 @@ use std::rc::Rc;
 use bellwether_core::announcer::{self, Announcer};
 use bellwether_core::election::{Config, Election, Input, Output};
 use bellwether_core::frame::Frame;
-use bellwether_core::frame::beacon::{Beacon, Session};
+use bellwether_core::frame::beacon::Beacon;
 use bellwether_core::frame::probe::probe;
 use bellwether_core::link::{Link, LinkIndex, Links};
 use bellwether_core::mac::MacAddr;
 use bellwether_core::membership::Channel;
-use bellwether_core::membership::timing::Profile;
 use bellwether_core::moment::Moment;
 use bellwether_core::mutation::Mutation;
 use bellwether_core::placement::Interfaces;
@@ -100,20 +99,12 @@ impl Node {
     /// A speaker that starts now.
     #[must_use]
     pub fn start(
-        name: &str,
-        session: u64,
-        profile: Profile,
+        config: Config,
         links: Links,
         announcing: announcer::Config,
         mutation: Option<Mutation>,
         now: Moment,
     ) -> Self {
-        let config = Config {
-            node: name.into(),
-            session: Session(session),
-            profile,
-            rebalance: false,
-        };
         let election = match mutation {
             Some(mutation) => Election::mutant(config, now, mutation),
             None => Election::new(config, now),

@@ -30,6 +30,8 @@ pub struct Plan {
     /// The nodes whose speakers are of a later version: their beacons have fields that others do not
     /// know.
     pub newer: Nodes,
+    /// Whether the speakers give addresses away for balance (R2).
+    pub rebalance: bool,
     /// How long it lasts, in milliseconds.
     pub length: u64,
     /// What goes wrong.
@@ -135,6 +137,13 @@ impl Plan {
             1..=3 => rng.random_range(4..=10),
             _ => rng.random_range(1..=3),
         };
+        // There is a balance only of several addresses.
+        let rebalance = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0xba1a).random_range(0..6) == 0;
+        let addresses = if rebalance {
+            addresses.max(6)
+        } else {
+            addresses
+        };
         let length = 60_000 + rng.random_range(0..10_000);
         let mut plan = Self {
             seed,
@@ -152,6 +161,7 @@ impl Plan {
                 0 => rng.random_range(0..1 << nodes),
                 _ => 0,
             },
+            rebalance,
             length,
             faults: Vec::new(),
         };
@@ -212,6 +222,7 @@ impl Plan {
             loss: 0,
             separate: false,
             newer: 0,
+            rebalance: false,
             length: u64::from(hours) * 3_600_000,
             faults: Vec::new(),
         }

@@ -32,7 +32,8 @@ pub fn shrink(plan: &Plan, mutation: Option<Mutation>, violation: &Violation) ->
             break;
         }
     }
-    let simpler: [fn(&mut Plan); 5] = [
+    let simpler: [fn(&mut Plan); 6] = [
+        |plan| plan.rebalance = false,
         |plan| plan.newer = 0,
         |plan| plan.addresses = plan.addresses.min(1),
         |plan| plan.loss = 0,

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use crate::history::{Event, Time, What};
 use crate::plan::{Fault, Nodes, Plan};
 
-use super::{MILLISECOND, SECOND, SLACK, Violation, allowed_silence, interval_of};
+use super::{MILLISECOND, SECOND, SLACK, Violation, allowed_silence, interval_of, is_for_balance};
 
 pub(super) fn check(plan: &Plan, history: &[Event]) -> Vec<Violation> {
     let mut violations = Vec::new();
@@ -169,6 +169,7 @@ fn judge(
         history
             .iter()
             .filter(|event| event.at > began && event.at <= until)
+            .filter(|event| !is_for_balance(plan, event))
             .find(|event| matches!(event.what, What::Owned { .. } | What::Released { .. }))
     };
     let no_moves = |rule: &'static str, until: Time| {
@@ -187,8 +188,8 @@ fn judge(
             let crashed = (left > 0).then(|| within("I2", 0, most)).flatten();
             crashed
                 .or_else(|| one_each(plan, history, fault, window))
-                .or_else(|| moved_later(history, fault, began + most + SECOND, ended))
-                .or_else(|| taken_back(history, fault, ended))
+                .or_else(|| moved_later(plan, history, fault, began + most + SECOND, ended))
+                .or_else(|| taken_back(plan, history, fault, ended))
         }
         Fault::Mute(node) | Fault::Blocked(node) => {
             let most = promised(1 << node) + 10 * MILLISECOND + SLACK;
@@ -214,7 +215,7 @@ fn judge(
         Fault::Duplicates | Fault::FlushForwarding | Fault::Ageing(_) | Fault::NoDatagrams => {
             no_moves("calm", ended + SECOND)
         }
-        Fault::Late(node, late) => late_moves(history, node, late, began + 3 * SECOND, ended),
+        Fault::Late(node, late) => late_moves(plan, history, node, late, began + 3 * SECOND, ended),
         _ => None,
     }
 }
@@ -306,6 +307,7 @@ fn one_each(
         let taken = history.iter().filter(|event| {
             event.at > window.0
                 && event.at < end
+                && !is_for_balance(plan, event)
                 && matches!(event.what, What::Owned { address: of, .. } if of == address)
         });
         (taken.count() > 1).then(|| Violation {
@@ -317,9 +319,16 @@ fn one_each(
 }
 
 /// R12: who is left keeps what it has taken, for as long as it is alone with a gateway.
-fn moved_later(history: &[Event], fault: Fault, from: Time, ended: Time) -> Option<Violation> {
+fn moved_later(
+    plan: &Plan,
+    history: &[Event],
+    fault: Fault,
+    from: Time,
+    ended: Time,
+) -> Option<Violation> {
     history
         .iter()
+        .filter(|event| !is_for_balance(plan, event))
         .filter(|event| event.at > from && event.at < ended)
         .find(|event| matches!(event.what, What::Owned { .. } | What::Released { .. }))
         .map(|event| Violation {
@@ -333,7 +342,7 @@ fn moved_later(history: &[Event], fault: Fault, from: Time, ended: Time) -> Opti
 }
 
 /// R2: who returns takes nothing away.
-fn taken_back(history: &[Event], fault: Fault, ended: Time) -> Option<Violation> {
+fn taken_back(plan: &Plan, history: &[Event], fault: Fault, ended: Time) -> Option<Violation> {
     let mut owners = BTreeMap::new();
     for event in history.iter().take_while(|event| event.at <= ended) {
         follow(&mut owners, event);
@@ -341,6 +350,7 @@ fn taken_back(history: &[Event], fault: Fault, ended: Time) -> Option<Violation>
     history
         .iter()
         .filter(|event| event.at > ended && event.at < ended + SECOND)
+        .filter(|event| !is_for_balance(plan, event))
         .find(|event| match event.what {
             // Who was back before it counted as down has lost what it owned all the same.
             What::Owned { address, .. } => owners.get(&address).is_some_and(|&nodes| nodes != 0),
@@ -375,6 +385,7 @@ fn claims_of_deaf(
 
 /// R5: a node that says that it is late keeps its addresses.
 fn late_moves(
+    plan: &Plan,
     history: &[Event],
     late: usize,
     by: u64,
@@ -384,6 +395,7 @@ fn late_moves(
     history
         .iter()
         .filter(|event| event.at > from && event.at < ended && by < 400)
+        .filter(|event| !is_for_balance(plan, event))
         .find(|event| matches!(event.what, What::Owned { node, .. } if node != late))
         .map(|event| Violation {
             at: event.at,

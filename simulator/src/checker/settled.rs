@@ -7,7 +7,7 @@ impl Checker<'_> {
     /// Nothing has been wrong for long enough.
     pub(super) fn check_settled(&mut self) {
         for address in 0..self.addresses.len() {
-            if self.was_strange(address) {
+            if self.was_strange(address) || self.is_moving(address) {
                 continue;
             }
             let candidates = self.addresses[address].candidates;
@@ -53,7 +53,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn believed(&mut self, host: usize, address: usize, node: Option<usize>) {
-        if !self.active.is_empty() || self.was_strange(address) {
+        if !self.active.is_empty() || self.was_strange(address) || self.is_moving(address) {
             return;
         }
         if self.now < self.disturbed + SETTLED + 2 * SECOND {

@@ -14,10 +14,10 @@ impl Checker<'_> {
         {
             return;
         }
-        self.moves(
-            address,
-            &format!("node {node} takes it, with term {term} ({reason})"),
-        );
+        if reason != OwnReason::HandedOver || !self.plan.rebalance {
+            let how = format!("node {node} takes it, with term {term} ({reason})");
+            self.moves(address, &how);
+        }
         // What is true when it takes it is true when it gives it up.
         let terms = self.addresses[address].terms.iter();
         let at_once = terms.filter(|&&(owner, _, since, _)| owner == node && since == now);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bellwether_core::election::OwnReason;
 
 use super::alone::{longest_silence, promised};
-use super::{MILLISECOND, SECOND, SLACK, Violation};
+use super::{MILLISECOND, SECOND, SLACK, Violation, is_for_balance};
 use crate::history::{Event, Time, What};
 use crate::plan::{Fault, Nodes, Plan};
 
@@ -82,6 +82,7 @@ fn always_late(plan: &Plan, history: &[Event]) -> Option<Violation> {
     history
         .iter()
         .filter(|event| event.at > from && event.at < until)
+        .filter(|event| !is_for_balance(plan, event))
         .find(|event| matches!(event.what, What::Owned { .. }))
         .map(|event| Violation {
             at: event.at,

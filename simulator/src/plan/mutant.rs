@@ -52,6 +52,7 @@ impl Plan {
         let mut plan = Self::of(seed);
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5eed);
         plan.loss = 0;
+        plan.rebalance = false;
         // A part of the network without a station takes over only if there is none anywhere.
         plan.gateway = !matches!(
             mutation,

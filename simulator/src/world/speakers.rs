@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bellwether_core::announcer;
-use bellwether_core::election::{Input, Output};
+use bellwether_core::election::{Config, Input, Output};
 use bellwether_core::frame::Packet;
+use bellwether_core::frame::beacon::Session;
 use bellwether_core::mac::MacAddr;
 use bellwether_core::moment::Moment;
 use rand::RngExt;
@@ -32,10 +33,14 @@ impl World<'_> {
         let generation = place.starts;
         place.keys = self.keys.newest;
         let now = Moment::from_nanos(self.now);
+        let config = Config {
+            node: place.name.clone(),
+            session: Session(session),
+            profile: self.plan.profile,
+            rebalance: self.plan.rebalance,
+        };
         let node = Node::start(
-            place.name.as_str(),
-            session,
-            self.plan.profile,
+            config,
             links,
             announcer::Config {
                 // Often enough that a run sees that it heals what was lost.
