@@ -139,7 +139,8 @@ pub struct RunOptions {
     )]
     pub beacon_port: u16,
 
-    /// Give addresses away, one per second and without a gap, until all nodes have about as many
+    /// Give addresses to their best nodes, one per second and without a gap, while those have far
+    /// fewer: a node that returns gets its share back
     #[arg(long, env = "BELLWETHER_REBALANCE", help_heading = "Electing")]
     pub rebalance: bool,
 
