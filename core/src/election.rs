@@ -77,7 +77,8 @@ pub struct Config {
     pub session: Session,
     /// How fast to beat.
     pub profile: Profile,
-    /// Whether to give addresses away, one per second, until all candidates have about as many.
+    /// R2: whether to give addresses to their best candidates, one per second, while those have far
+    /// fewer.
     pub rebalance: bool,
 }
 

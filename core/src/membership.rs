@@ -41,6 +41,10 @@ pub const MOST_PEERS: usize = 1024;
 /// A start that has not shown within this time that it is no recording is forgotten.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// R15: a peer that is met by datagrams was seen on the link within this time: a network that drops
+/// beacons is told by that from one that is split.
+pub(crate) const WITNESSED: Duration = Duration::from_secs(3);
+
 /// Where beacons are heard and sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -342,11 +346,12 @@ impl Membership {
         was_down
     }
 
-    /// A frame of that speaker was seen on a link: it is in the same network (R15).
-    pub(crate) fn hear_on_wire(&mut self, node: &NodeName, now: Moment) {
-        if let Some(peer) = self.peers.get_mut(node) {
-            peer.witnessed = Some(now);
-        }
+    /// A frame of that speaker was seen on a link: it is in the same network (R15). Says whether that
+    /// was not known.
+    pub(crate) fn hear_on_wire(&mut self, node: &NodeName, now: Moment) -> bool {
+        let peer = self.peers.get_mut(node);
+        let before = peer.and_then(|peer| peer.witnessed.replace(now));
+        before.is_none_or(|seen| now.since(seen) > WITNESSED)
     }
 
     /// What to say in beacons on `channel` of those that are heard there, those who need it most

@@ -77,6 +77,8 @@ fn apt_get(verbs: &[&str], packages: &[&str]) -> Result<()> {
         .env("DEBIAN_FRONTEND", "noninteractive")
         .args(verbs)
         .args(packages)
+        // Two labs that start at once both install what is missing.
+        .args(["--option", "DPkg::Lock::Timeout=300"])
         .stdin(Stdio::null())
         .output()
         .context(|| "cannot run apt-get".to_owned())?;

@@ -9,7 +9,8 @@
 //! - frames: who announces or answers owns the address, may answer, and has sent a beacon lately
 //!   (I4, I8, R6)
 //! - terms: no claim repeats the term of an earlier one (I7)
-//! - no steady second announcer while two hear each other (I1), and who remains of two announces
+//! - no steady second announcer while two hear each other, or while only their beacons are filtered and
+//!   they can meet by datagrams (I1, R15), and who remains of two announces
 //!   once more (R13)
 //! - of an address that is handed over each question is answered by the one whose it was when it came
 //! - nothing moves while nothing is wrong, whatever the API repeats; for balance, where that is asked
@@ -122,7 +123,8 @@ struct Checker<'a> {
     hearing: Vec<u32>,
     reaching: Vec<u32>,
     hearing_since: Time,
-    /// Pairs that both announce, hear each other, and since when.
+    reaching_since: Time,
+    /// Pairs that both announce, reach each other, and since when.
     overlaps: BTreeMap<(usize, usize, usize), Time>,
     /// Who has to announce an address once more, because another one announced it too, and by when.
     owed: BTreeMap<(usize, usize), Time>,
@@ -195,6 +197,7 @@ impl<'a> Checker<'a> {
             hearing: vec![0; plan.nodes],
             reaching: vec![0; plan.nodes],
             hearing_since: 0,
+            reaching_since: 0,
             overlaps: BTreeMap::new(),
             owed: BTreeMap::new(),
             active: Vec::new(),
@@ -322,6 +325,7 @@ impl<'a> Checker<'a> {
             }
             What::Reaching(rows) => {
                 self.reaching.clone_from(rows);
+                self.reaching_since = self.now;
                 self.renew_overlaps();
             }
         }

@@ -165,6 +165,15 @@ impl Plan {
             length,
             faults: Vec::new(),
         };
+        // All else happens in a network that drops beacons.
+        let mut filtering = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0xf117);
+        if filtering.random_range(0..12) == 0 {
+            plan.faults.push(Timed {
+                at: START,
+                lasts: length - QUIET - START,
+                fault: Fault::Filter(plan.some_nodes(&mut filtering)),
+            });
+        }
         // Swarm: each run knows some faults only, so that rare ones meet often.
         let kinds: Vec<u32> = (0..KINDS).filter(|_| rng.random_range(0..4) == 0).collect();
         if kinds.is_empty() {

@@ -108,12 +108,9 @@ impl Election {
         }
         let owns = self.owns(address);
         if let Some(speaker) = self.speaker_with(link, mac) {
-            if owns {
-                self.membership.hear_on_wire(&speaker, now);
-                self.dirty.insert(address);
+            self.see_speaker(channel, address, &speaker);
+            if owns && !self.is_claimed_by(address, &speaker) {
                 self.insist(address);
-            } else {
-                self.see_speaker(channel, address, &speaker);
             }
             return;
         }
@@ -141,15 +138,18 @@ impl Election {
     /// A speaker answers for an address.
     fn see_speaker(&mut self, channel: Channel, address: IpAddr, speaker: &NodeName) {
         let now = self.now;
-        self.membership.hear_on_wire(speaker, now);
+        let mut is_back = self.membership.hear_on_wire(speaker, now);
         let claims = self
             .membership
             .peer(speaker)
             .is_some_and(|peer| peer.book.get(address).is_some());
         if claims && self.rules.keep(Mutation::NoQuestion) {
-            self.membership.hear_answer(speaker, channel, now);
-            self.dirty.insert(address);
+            is_back |= self.membership.hear_answer(speaker, channel, now);
         }
+        if is_back {
+            self.look_around(speaker);
+        }
+        self.dirty.insert(address);
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
         };
@@ -157,6 +157,15 @@ impl Election {
             contest.not_before = now + UNPROVEN;
             self.look_again(address, now + UNPROVEN);
         }
+    }
+
+    /// Whether a speaker is heard to claim `address`: the two claims then say whose it is.
+    fn is_claimed_by(&self, address: IpAddr, speaker: &NodeName) -> bool {
+        self.contests.get(&address).is_some_and(|contest| {
+            let claims = self.claims(address, &contest.channels);
+            let mut heard = claims.best.iter().chain(&claims.deaf);
+            heard.any(|heard| heard.node == *speaker)
+        })
     }
 
     /// The speaker that has that MAC address on that link.
@@ -320,10 +329,13 @@ impl Election {
     fn ask_silent_owners(&mut self) {
         let (now, interval) = (self.now, self.interval());
         for (_, peer) in self.membership.peers_mut() {
+            let claimed = peer.claimed;
             for path in &mut peer.paths {
                 let silent = now.since(path.last_beacon) >= path.suspect;
                 let due = path.asked.is_none_or(|asked| now >= asked + interval);
-                if path.channel == Channel::Unicast || path.down || !silent || !due {
+                let anew = || claimed.and_then(|at| path.asked_anew_at(interval, at));
+                let over = path.down && anew().is_none();
+                if path.channel == Channel::Unicast || over || !silent || !due {
                     continue;
                 }
                 path.asked = Some(now);

@@ -10,17 +10,11 @@ use super::{Assignment, Election, OwnReason, Owned, Term};
 use crate::frame::beacon::{Entry, Session, Standing};
 use crate::mac::MacAddr;
 use crate::membership::peer::{Path, Peer};
-use crate::membership::{Channel, is_heard};
+use crate::membership::{Channel, WITNESSED, is_heard};
 use crate::moment::Moment;
 use crate::mutation::Mutation;
 use crate::name::NodeName;
 use crate::placement::{Candidate, Interfaces, rendezvous_weight};
-
-/// A peer is met by datagrams after it was heard by them, and by no beacon on a link, for so long;
-/// and only while its other frames are seen there, which tells a network that drops beacons from one
-/// that is split (R15).
-const UNICAST_ONLY: Duration = Duration::from_secs(2);
-const WITNESSED: Duration = Duration::from_secs(3);
 
 /// An address that some node may announce.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -98,6 +92,9 @@ pub(super) struct Claims {
     pub(super) deaf: Option<Heard>,
     /// The best claim of a peer that is not heard any more.
     pub(super) silent: Option<Silent>,
+    /// Until when the wire is asked whether a peer announces the address here that is only heard by
+    /// datagrams, and has claimed it just now (R9).
+    pub(super) asked_until: Moment,
 }
 
 /// A claim of a peer that is not heard any more.
@@ -201,7 +198,11 @@ impl Election {
             let Some(entry) = peer.book.get(address) else {
                 continue;
             };
-            let Some(path) = self.meeting(peer, channels) else {
+            let met = self.meeting(peer, channels);
+            if met.is_none_or(|path| !is_heard(path, self.now)) {
+                claims.asked_until = claims.asked_until.max(self.asked_until(peer, address));
+            }
+            let Some(path) = met else {
                 continue;
             };
             let order = self.order(node, entry.term, address);
@@ -234,12 +235,19 @@ impl Election {
             .iter()
             .filter(|path| channels.contains(&path.channel));
         on_links.max_by_key(|path| path.last).or_else(|| {
-            let (now, seen) = (self.now, peer.witnessed?);
-            let by_datagrams = peer.path(Channel::Unicast).filter(|path| {
-                now.since(path.first) >= UNICAST_ONLY && now.since(seen) <= WITNESSED
-            });
-            by_datagrams.filter(|_| self.rules.keep(Mutation::NoUnicast))
+            let is_here = self.now.since(peer.witnessed?) <= WITNESSED;
+            peer.path(Channel::Unicast)
+                .filter(|_| is_here && self.rules.keep(Mutation::NoUnicast))
         })
+    }
+
+    /// R9: a peer that is not heard here, but by datagrams, may have taken the address over where this
+    /// node answers too. That shows on the wire, before it would count as down.
+    fn asked_until(&self, peer: &Peer, address: IpAddr) -> Moment {
+        let alive = peer.path(Channel::Unicast);
+        let alive = alive.is_some_and(|path| peer.proven && is_heard(path, self.now));
+        let claimed = peer.book.claimed_at(address).filter(|_| alive);
+        claimed.map_or(Moment::ORIGIN, |claimed| claimed + self.limit)
     }
 
     fn silent(&self, node: &NodeName, path: &Path, order: Order) -> Silent {

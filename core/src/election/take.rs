@@ -16,6 +16,8 @@ struct Free {
     since: Moment,
     /// The owner before, if it has fallen silent.
     lost: Option<Silent>,
+    /// Until when the wire is asked whether somebody announces it.
+    asked_until: Moment,
 }
 
 impl Election {
@@ -60,6 +62,7 @@ impl Election {
     fn free(&self, address: IpAddr, claims: &Claims) -> Option<Free> {
         let contest = self.contests.get(&address)?;
         let interval = self.interval();
+        let asked_until = claims.asked_until;
         if let Some(Heard {
             deaf_since: Some(since),
             ..
@@ -69,6 +72,7 @@ impl Election {
                 reason: OwnReason::OwnerDeaf,
                 since: since + interval * 2,
                 lost: None,
+                asked_until,
             });
         }
         if let Some(silent) = &claims.silent {
@@ -76,6 +80,7 @@ impl Election {
                 reason: OwnReason::OwnerSilent,
                 since: silent.down_at,
                 lost: Some(silent.clone()),
+                asked_until,
             });
         }
         let since = contest.free_since?;
@@ -98,6 +103,7 @@ impl Election {
             reason,
             since,
             lost: None,
+            asked_until,
         })
     }
 
@@ -122,7 +128,11 @@ impl Election {
         } else {
             0
         };
-        let since = free.since.max(contest.not_before).max(self.caught_up_at);
+        let since = free
+            .since
+            .max(contest.not_before)
+            .max(self.caught_up_at)
+            .max(free.asked_until);
         let mut due = since + interval * 2 * rank;
         if let Some(lost) = &free.lost
             && let Some(contest) = self.contests.get_mut(&address)

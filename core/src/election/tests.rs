@@ -9,6 +9,7 @@ use crate::placement::{Candidate, Interfaces};
 
 mod balance;
 mod deaf;
+mod filtered;
 mod lateness;
 mod moves;
 

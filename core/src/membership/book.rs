@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::election::Term;
 use crate::frame::beacon::{Digest, Entry, Part, Session, Standing};
+use crate::moment::Moment;
 
 /// The most claims of one peer that are kept: more than any node announces.
 const MOST: usize = 65_536;
@@ -14,10 +15,17 @@ const MOST: usize = 65_536;
 /// A copy of a peer's book of claims.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Book {
-    claims: BTreeMap<IpAddr, Entry>,
+    claims: BTreeMap<IpAddr, Claim>,
     digest: Digest,
     sequence: u64,
     synced: bool,
+}
+
+/// A claim, and when it was heard of first.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Claim {
+    entry: Entry,
+    since: Moment,
 }
 
 /// What a beacon said that has to be acted upon.
@@ -25,6 +33,8 @@ pub(crate) struct Book {
 pub(crate) struct Changes {
     /// Addresses whose claims have changed.
     pub(crate) addresses: Vec<IpAddr>,
+    /// Whether any of them is claimed with another term than before, or was not claimed.
+    pub(crate) claimed: bool,
     /// Addresses that the sender has given up, and the terms of the claims that it had.
     pub(crate) released: Vec<(IpAddr, Term)>,
     /// Claims of third parties that the sender hears.
@@ -43,6 +53,7 @@ pub(crate) struct Relayed {
 impl Changes {
     pub(crate) fn clear(&mut self) {
         self.addresses.clear();
+        self.claimed = false;
         self.released.clear();
         self.relayed.clear();
     }
@@ -51,14 +62,19 @@ impl Changes {
 impl Book {
     /// The claim of that address.
     pub(crate) fn get(&self, address: IpAddr) -> Option<&Entry> {
-        self.claims.get(&address)
+        self.claims.get(&address).map(|claim| &claim.entry)
+    }
+
+    /// When the claim of that address was heard of first: that with its term.
+    pub(crate) fn claimed_at(&self, address: IpAddr) -> Option<Moment> {
+        self.claims.get(&address).map(|claim| claim.since)
     }
 
     /// All claims.
     pub(crate) fn claims(&self) -> impl Iterator<Item = (IpAddr, Term)> {
         self.claims
             .values()
-            .map(|claim| (claim.address, claim.term))
+            .map(|claim| (claim.entry.address, claim.entry.term))
     }
 
     /// The addresses of all claims.
@@ -76,9 +92,9 @@ impl Book {
         self.synced
     }
 
-    /// Takes in what the beacon of that number says. What comes later than what was said after it
-    /// is old news: channels may overtake one another.
-    pub(crate) fn apply(&mut self, part: &Part, sequence: u64, changes: &mut Changes) {
+    /// Takes in what the beacon of that number says, which came in at `at`. What comes later than what
+    /// was said after it is old news: channels may overtake one another.
+    pub(crate) fn apply(&mut self, part: &Part, sequence: u64, at: Moment, changes: &mut Changes) {
         if sequence < self.sequence {
             return;
         }
@@ -103,10 +119,10 @@ impl Book {
         }
         for entry in &part.entries {
             match entry.standing {
-                Standing::Own | Standing::Offer { .. } => self.insert(*entry, changes),
+                Standing::Own | Standing::Offer { .. } => self.insert(*entry, at, changes),
                 Standing::Released => {
                     let known = self.claims.get(&entry.address);
-                    if known.is_some_and(|known| known.term <= entry.term) {
+                    if known.is_some_and(|known| known.entry.term <= entry.term) {
                         self.remove(entry.address, changes);
                     }
                     changes.released.push((entry.address, entry.term));
@@ -122,13 +138,19 @@ impl Book {
         self.synced = self.digest == part.digest;
     }
 
-    fn insert(&mut self, entry: Entry, changes: &mut Changes) {
-        let known = self.claims.get(&entry.address);
-        if known == Some(&entry) || (known.is_none() && self.claims.len() >= MOST) {
+    fn insert(&mut self, entry: Entry, at: Moment, changes: &mut Changes) {
+        let known = self.claims.get(&entry.address).copied();
+        if known.is_some_and(|known| known.entry == entry)
+            || (known.is_none() && self.claims.len() >= MOST)
+        {
             return;
         }
-        if let Some(known) = self.claims.insert(entry.address, entry) {
-            self.digest.remove(&known);
+        let same_term = known.filter(|known| known.entry.term == entry.term);
+        let since = same_term.map_or(at, |known| known.since);
+        changes.claimed |= same_term.is_none();
+        self.claims.insert(entry.address, Claim { entry, since });
+        if let Some(known) = known {
+            self.digest.remove(&known.entry);
         }
         self.digest.add(&entry);
         changes.addresses.push(entry.address);
@@ -136,9 +158,9 @@ impl Book {
 
     fn remove(&mut self, address: IpAddr, changes: &mut Changes) {
         if let Some(known) = self.claims.remove(&address) {
-            self.digest.remove(&known);
+            self.digest.remove(&known.entry);
             changes.addresses.push(address);
-            changes.released.push((address, known.term));
+            changes.released.push((address, known.entry.term));
         }
     }
 }
@@ -178,7 +200,12 @@ mod tests {
     #[test]
     fn a_range_says_also_what_is_not_claimed_in_it() {
         let (mut book, mut changes) = (Book::default(), Changes::default());
-        book.apply(&whole(&[own(1, 1), own(2, 1), own(3, 1)]), 1, &mut changes);
+        book.apply(
+            &whole(&[own(1, 1), own(2, 1), own(3, 1)]),
+            1,
+            Moment::ORIGIN,
+            &mut changes,
+        );
         assert!(book.is_synced());
         changes.clear();
         let part = Part {
@@ -186,7 +213,7 @@ mod tests {
             range: Some((address(2), address(9))),
             entries: vec![own(3, 1)],
         };
-        book.apply(&part, 2, &mut changes);
+        book.apply(&part, 2, Moment::ORIGIN, &mut changes);
         assert_eq!(changes.released, [(address(2), Term(1))]);
         assert!(book.is_synced() && book.get(address(1)).is_some());
     }
@@ -199,24 +226,29 @@ mod tests {
             range: None,
             entries: vec![own(2, 1)],
         };
-        book.apply(&part, 1, &mut changes);
+        book.apply(&part, 1, Moment::ORIGIN, &mut changes);
         assert!(!book.is_synced());
-        book.apply(&whole(&[own(1, 1), own(2, 1)]), 2, &mut changes);
+        book.apply(
+            &whole(&[own(1, 1), own(2, 1)]),
+            2,
+            Moment::ORIGIN,
+            &mut changes,
+        );
         assert!(book.is_synced());
     }
 
     #[test]
     fn what_another_channel_delivers_late_is_old_news() {
         let (mut book, mut changes) = (Book::default(), Changes::default());
-        book.apply(&whole(&[]), 7, &mut changes);
-        book.apply(&whole(&[own(1, 1)]), 6, &mut changes);
+        book.apply(&whole(&[]), 7, Moment::ORIGIN, &mut changes);
+        book.apply(&whole(&[own(1, 1)]), 6, Moment::ORIGIN, &mut changes);
         assert_eq!(book.len(), 0);
     }
 
     #[test]
     fn a_release_of_an_earlier_claim_does_not_end_a_later_one() {
         let (mut book, mut changes) = (Book::default(), Changes::default());
-        book.apply(&whole(&[own(1, 5)]), 1, &mut changes);
+        book.apply(&whole(&[own(1, 5)]), 1, Moment::ORIGIN, &mut changes);
         let released = Entry {
             standing: Standing::Released,
             ..own(1, 4)
@@ -226,7 +258,7 @@ mod tests {
             range: None,
             entries: vec![released],
         };
-        book.apply(&part, 2, &mut changes);
+        book.apply(&part, 2, Moment::ORIGIN, &mut changes);
         assert!(book.get(address(1)).is_some() && book.is_synced());
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Peer {
     pub(crate) paths: Vec<Path>,
     /// When a frame of it that is no beacon was last seen on a link (R15).
     pub(crate) witnessed: Option<Moment>,
+    /// When it was heard last, by datagram, to have claimed something: the wire says whether that is here.
+    pub(crate) claimed: Option<Moment>,
     /// Its start before this one ended without a word: nobody knows what it did last.
     pub(super) broke_off: bool,
     retired: VecDeque<Session>,
@@ -80,6 +82,7 @@ impl Peer {
             book: Book::default(),
             paths: Vec::new(),
             witnessed: None,
+            claimed: None,
             broke_off: false,
             retired: VecDeque::new(),
         }
@@ -116,8 +119,14 @@ impl Peer {
     /// `interval` (R9), or it is down; or the wire is asked whether it is there (R15).
     pub(super) fn silence_at(&self, interval: Duration) -> Option<Moment> {
         let is_alone = self.paths.len() == 1;
-        let paths = self.paths.iter().filter(|path| !path.down);
-        paths.map(|path| path.silence_at(interval, is_alone)).min()
+        let moments = self.paths.iter().filter_map(|path| {
+            if path.down {
+                path.asked_anew_at(interval, self.claimed?)
+            } else {
+                Some(path.silence_at(interval, is_alone))
+            }
+        });
+        moments.min()
     }
 
     /// Takes in a beacon of this start. Says whether it counts otherwise than before: it had been
@@ -164,7 +173,11 @@ impl Peer {
         path.deaf_since = beacon.flags.deaf.then(|| path.deaf_since.unwrap_or(at));
         path.flags = beacon.flags;
         path.note_reports(&beacon.heard, at);
-        self.book.apply(&beacon.part, beacon.sequence, changes);
+        self.book.apply(&beacon.part, beacon.sequence, at, changes);
+        if channel == Channel::Unicast && changes.claimed {
+            path.asked = None;
+            self.claimed = Some(at);
+        }
         let differs = flags.deaf != beacon.flags.deaf || flags.leaving != beacon.flags.leaving;
         Ok(was_silent || differs)
     }
@@ -210,6 +223,16 @@ impl Path {
             down
         };
         down.min(ask)
+    }
+
+    /// When to ask for who is down there, but has claimed something by datagram: each `interval`, until that
+    /// has been for too long without an answer.
+    pub(crate) fn asked_anew_at(&self, interval: Duration, claimed: Moment) -> Option<Moment> {
+        let next = self
+            .asked
+            .map_or(claimed, |asked| claimed.max(asked + interval));
+        let is_link = self.channel != Channel::Unicast;
+        (is_link && next < claimed + self.limit).then_some(next)
     }
 
     /// What the peer last said of that session.

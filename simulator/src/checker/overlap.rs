@@ -6,6 +6,10 @@ use super::{Checker, MILLISECOND, SECOND, SLACK};
 use crate::history::Time;
 use crate::plan::Fault;
 
+/// How long two may both announce whose beacons do not pass, but datagrams and all else: until it is
+/// plain that they are filtered, and one has heard of the other by datagrams (R15).
+const FILTERED: Time = SECOND / 2;
+
 impl Checker<'_> {
     /// How long two that hear each other may both announce: until the next beacon has been heard
     /// and acted upon. Where frames get lost or late, it takes a few.
@@ -46,6 +50,21 @@ impl Checker<'_> {
         self.hearing[one] & (1 << other) != 0 && self.hearing[other] & (1 << one) != 0
     }
 
+    /// Whether frames and datagrams pass between them, whatever becomes of beacons, and each knows whose
+    /// the frames are.
+    fn meet_by_datagrams(&self, one: usize, other: usize) -> bool {
+        let reach =
+            self.reaching[one] & (1 << other) != 0 && self.reaching[other] & (1 << one) != 0;
+        let unknown = |fault| {
+            matches!(
+                fault,
+                Fault::NewMac(_) | Fault::NoApi(_) | Fault::Disorder(_)
+            )
+        };
+        let known = !self.plan.faults.iter().any(|timed| unknown(timed.fault));
+        reach && known && !self.faults().any(|fault| fault == Fault::NoDatagrams)
+    }
+
     pub(super) fn renew_overlaps(&mut self) {
         let mut overlaps = BTreeMap::new();
         for address in 0..self.addresses.len() {
@@ -54,7 +73,7 @@ impl Checker<'_> {
                 .collect();
             for (position, &one) in announcers.iter().enumerate() {
                 for &other in &announcers[position + 1..] {
-                    if self.hear_each_other(one, other) {
+                    if self.hear_each_other(one, other) || self.meet_by_datagrams(one, other) {
                         let key = (address, one, other);
                         let since = self.overlaps.get(&key).copied().unwrap_or(self.now);
                         overlaps.insert(key, since);
@@ -73,8 +92,14 @@ impl Checker<'_> {
         let over: Vec<_> = self
             .overlaps
             .iter()
-            .filter(|&(_, &since)| {
-                to.saturating_sub(since.max(self.hearing_since)) > self.patience()
+            .filter(|&(&(_, one, other), &since)| {
+                let (from, patience) = if self.hear_each_other(one, other) {
+                    (self.hearing_since, self.patience())
+                } else {
+                    let from = self.hearing_since.max(self.reaching_since);
+                    (from, self.patience() + FILTERED)
+                };
+                to.saturating_sub(since.max(from)) > patience
             })
             .map(|(&key, &since)| (key, since))
             .collect();

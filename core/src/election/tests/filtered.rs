@@ -1,0 +1,141 @@
+//! R9, R13, R15: what is known of a speaker whose beacons are dropped on the way, by its datagrams and its
+//! other frames.
+
+use super::*;
+
+const B: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+
+/// What the network does with the beacons of `b`.
+#[derive(Clone, Copy, PartialEq)]
+enum Beacons {
+    /// They arrived in the first second.
+    Cease,
+    /// None ever arrived.
+    Never,
+}
+
+/// After two seconds in which `c` owned the address, or nobody, on a network with a gateway. `b` claims
+/// nothing.
+fn world(beacons: Beacons, owned_by_c: bool) -> World {
+    let mut world = World::new(&["a", "b"]);
+    world.link(BTreeSet::from([GATEWAY]));
+    let macs = BTreeSet::from([B]);
+    world.tell(Input::Speakers(BTreeMap::from([("b".into(), macs)])));
+    for turn in 0..40 {
+        if owned_by_c {
+            world.read_c(own(3));
+        }
+        if beacons == Beacons::Cease && turn < 20 {
+            world.hear(&[]);
+        }
+        world.pass_filtered(INTERVAL, &[], false);
+    }
+    assert_eq!(world.owns(), !owned_by_c);
+    world.decisions();
+    world
+}
+
+impl World {
+    /// Time passes in which the gateway answers, `b` says `entries` by datagram, and answers what is
+    /// asked for its address if it is on this network. How often it was asked.
+    fn pass_filtered(&mut self, milliseconds: u64, entries: &[Entry], is_here: bool) -> usize {
+        let mut questions = 0;
+        for _ in 0..milliseconds {
+            let before = self.outputs.len();
+            if self.now.is_multiple_of(4 * INTERVAL) {
+                self.hear_by_datagram(entries);
+            }
+            self.pass_alone(1, true);
+            let asked = |output: &&Output| matches!(output, Output::Probe { address, .. } if *address == ADDRESS);
+            let asked = self.outputs[before..].iter().filter(asked).count();
+            questions += asked;
+            if asked > 0 && is_here {
+                self.see_b();
+            }
+        }
+        questions
+    }
+
+    fn hear_by_datagram(&mut self, entries: &[Entry]) {
+        let mut beacon = self.beacon(entries);
+        beacon.mac = None;
+        beacon.pulse.interval *= 4;
+        self.tell(Input::Beacon {
+            channel: Channel::Unicast,
+            beacon,
+            at: Moment::from_millis(self.now),
+        });
+        self.pass_no_time();
+    }
+
+    /// `b` announces the address, or answers for it.
+    fn see_b(&mut self) {
+        self.tell(Input::Seen {
+            link: LINK,
+            address: ADDRESS,
+            mac: B,
+        });
+        self.pass_no_time();
+    }
+
+    /// `c` is heard, and there may be more to read.
+    fn read_c(&mut self, entry: Entry) {
+        let mut beacon = self.beacon(&[entry]);
+        beacon.sender = "c".into();
+        beacon.session = Session(3);
+        beacon.mac = Some(MacAddr([2, 0, 0, 0, 0, 3]));
+        self.tell(Input::Beacon {
+            channel: A,
+            beacon,
+            at: Moment::from_millis(self.now),
+        });
+    }
+}
+
+#[test]
+fn r9_what_is_claimed_by_datagram_and_answered_for_on_the_wire_is_not_taken() {
+    for beacons in [Beacons::Cease, Beacons::Never] {
+        let mut world = world(beacons, true);
+        world.read_c(entry(3, Standing::Released));
+        let questions = world.pass_filtered(10_000, &[own(4)], true);
+        assert_eq!(world.decisions(), Vec::<String>::new());
+        assert!(questions > 5, "{questions}");
+    }
+}
+
+#[test]
+fn r9_what_is_claimed_by_datagram_and_not_answered_for_on_the_wire_is_taken_after_t() {
+    for beacons in [Beacons::Cease, Beacons::Never] {
+        let mut world = world(beacons, true);
+        // The owner is gone, and `b` takes over where it is: behind a cable that is cut, for all that is
+        // known here.
+        world.read_c(entry(3, Standing::Released));
+        let questions = world.pass_filtered(240, &[own(4)], false);
+        assert!(questions > 0 && !world.owns());
+        world.pass_filtered(150, &[own(4)], false);
+        assert!(world.owns());
+    }
+}
+
+#[test]
+fn r13_a_higher_claim_by_datagram_is_yielded_to_when_its_owner_speaks_on_the_wire() {
+    for beacons in [Beacons::Cease, Beacons::Never] {
+        let mut world = world(beacons, false);
+        // A network that is split has an announcer on either side.
+        world.pass_filtered(2_000, &[own(9)], false);
+        assert_eq!(world.decisions(), Vec::<String>::new());
+        world.see_b();
+        assert_eq!(world.decisions(), ["release Outclaimed"]);
+    }
+}
+
+#[test]
+fn r13_a_lower_claim_by_datagram_is_answered_when_its_owner_speaks_on_the_wire() {
+    for beacons in [Beacons::Cease, Beacons::Never] {
+        let mut world = world(beacons, false);
+        world.pass_filtered(2_000, &[own(0)], false);
+        assert_eq!(world.decisions(), Vec::<String>::new());
+        world.see_b();
+        assert_eq!(world.decisions(), ["announce"]);
+    }
+}
