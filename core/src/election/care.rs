@@ -8,7 +8,6 @@ use super::contest::Probe;
 use super::{Election, Output};
 use crate::link::LinkIndex;
 use crate::mac::MacAddr;
-use crate::membership::peer::WITNESS;
 use crate::membership::{Channel, is_heard};
 use crate::moment::Moment;
 use crate::mutation::Mutation;
@@ -221,7 +220,6 @@ impl Election {
         let is_due = self.membership.silence_at().is_some_and(|at| at <= now);
         if is_due {
             self.ask_silent_owners();
-            self.ask_for_witness();
         }
         let mut fell_deaf = false;
         let only_asked = self.rules.keep(Mutation::UnaskedSilence);
@@ -253,6 +251,7 @@ impl Election {
             // Its own addresses are free, and of others it would not be the next owner any more.
             self.look_around(&node);
         }
+        self.ask_for_witness();
         self.membership.forget_newcomers(now);
         self.membership.plan_silence();
     }
@@ -297,27 +296,26 @@ impl Election {
         }
     }
 
-    /// R15: asks on the wire for an address of each peer that is only met by datagrams.
+    /// R15: asks on the wire for an address of each peer that is only heard by datagrams: one that this
+    /// node owns too, if there is one.
     fn ask_for_witness(&mut self) {
-        let now = self.now;
+        let (now, interval) = (self.now, self.interval());
         for (_, peer) in self.membership.peers_mut() {
-            let [path] = &mut peer.paths[..] else {
+            let due = peer.witness_at(interval).is_some_and(|at| at <= now);
+            let Some(path) = peer.path_mut(Channel::Unicast).filter(|_| due) else {
                 continue;
             };
-            let due = path.asked.is_none_or(|asked| now >= asked + WITNESS);
-            if path.channel != Channel::Unicast || !is_heard(path, now) || !due {
-                continue;
-            }
             path.asked = Some(now);
-            let wanted = peer.book.addresses().find_map(|address| {
+            let contests = peer.book.addresses().filter_map(|address| {
                 let contest = self.contests.get(&address)?;
                 contest.candidate(&self.config.node)?;
-                Some((address, &contest.channels))
+                Some((address, contest))
             });
-            let Some((address, channels)) = wanted else {
+            let wanted = contests.max_by_key(|(_, contest)| contest.own.is_some());
+            let Some((address, contest)) = wanted else {
                 continue;
             };
-            for channel in channels {
+            for channel in &contest.channels {
                 if let Channel::Link(link) = *channel {
                     self.outputs.push_back(Output::Probe { link, address });
                 }
@@ -329,13 +327,10 @@ impl Election {
     fn ask_silent_owners(&mut self) {
         let (now, interval) = (self.now, self.interval());
         for (_, peer) in self.membership.peers_mut() {
-            let claimed = peer.claimed;
             for path in &mut peer.paths {
                 let silent = now.since(path.last_beacon) >= path.suspect;
                 let due = path.asked.is_none_or(|asked| now >= asked + interval);
-                let anew = || claimed.and_then(|at| path.asked_anew_at(interval, at));
-                let over = path.down && anew().is_none();
-                if path.channel == Channel::Unicast || over || !silent || !due {
+                if path.channel == Channel::Unicast || path.down || !silent || !due {
                     continue;
                 }
                 path.asked = Some(now);

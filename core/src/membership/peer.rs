@@ -16,8 +16,8 @@ use crate::moment::Moment;
 /// How many earlier starts of a peer are remembered, to tell recordings of them.
 const REMEMBERED: usize = 16;
 
-/// R15: how often the wire is asked whether a peer that is only met by datagrams is on it.
-pub(crate) const WITNESS: Duration = Duration::from_secs(1);
+/// R15: how often the wire is asked whether a peer that is only heard by datagrams is on it.
+const WITNESS: Duration = Duration::from_secs(1);
 
 /// Another speaker: one start of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,8 +29,8 @@ pub(crate) struct Peer {
     pub(crate) paths: Vec<Path>,
     /// When a frame of it that is no beacon was last seen on a link (R15).
     pub(crate) witnessed: Option<Moment>,
-    /// When it was heard last, by datagram, to have claimed something: the wire says whether that is here.
-    pub(crate) claimed: Option<Moment>,
+    /// When it was heard by datagram last that it has claimed something (R15).
+    claimed: Option<Moment>,
     /// Its start before this one ended without a word: nobody knows what it did last.
     pub(super) broke_off: bool,
     retired: VecDeque<Session>,
@@ -118,15 +118,26 @@ impl Peer {
     /// When its silence calls for something next, if nothing more is heard of it: it is asked for, each
     /// `interval` (R9), or it is down; or the wire is asked whether it is there (R15).
     pub(super) fn silence_at(&self, interval: Duration) -> Option<Moment> {
-        let is_alone = self.paths.len() == 1;
-        let moments = self.paths.iter().filter_map(|path| {
-            if path.down {
-                path.asked_anew_at(interval, self.claimed?)
-            } else {
-                Some(path.silence_at(interval, is_alone))
-            }
-        });
-        moments.min()
+        let paths = self.paths.iter().filter(|path| !path.down);
+        let silent = paths.map(|path| path.silence_at(interval));
+        silent.chain(self.witness_at(interval)).min()
+    }
+
+    /// R15: when to ask the wire whether it is there, while it is heard by datagrams and on no link: now
+    /// and then, and each `interval` when it has just claimed something.
+    pub(crate) fn witness_at(&self, interval: Duration) -> Option<Moment> {
+        let is_up = |path: &Path| path.channel != Channel::Unicast && !path.down;
+        let path = self.path(Channel::Unicast).filter(|path| !path.down)?;
+        if self.paths.iter().any(is_up) {
+            return None;
+        }
+        let Some(asked) = path.asked else {
+            return Some(path.first);
+        };
+        let has_just_claimed = self
+            .claimed
+            .is_some_and(|claimed| asked < claimed + path.limit);
+        Some(asked + if has_just_claimed { interval } else { WITNESS })
     }
 
     /// Takes in a beacon of this start. Says whether it counts otherwise than before: it had been
@@ -174,9 +185,13 @@ impl Peer {
         path.flags = beacon.flags;
         path.note_reports(&beacon.heard, at);
         self.book.apply(&beacon.part, beacon.sequence, at, changes);
-        if channel == Channel::Unicast && changes.claimed {
-            path.asked = None;
-            self.claimed = Some(at);
+        if channel == Channel::Unicast {
+            if changes.claimed {
+                self.claimed = Some(at);
+            }
+            if changes.claimed || was_silent {
+                path.asked = None;
+            }
         }
         let differs = flags.deaf != beacon.flags.deaf || flags.leaving != beacon.flags.leaving;
         Ok(was_silent || differs)
@@ -209,30 +224,17 @@ impl Path {
         }
     }
 
-    /// When silence on it, which is not down, calls for something; whether it is the only one matters for
-    /// datagrams.
-    fn silence_at(&self, interval: Duration, is_alone: bool) -> Moment {
+    /// When silence on it, which is not down, calls for something.
+    fn silence_at(&self, interval: Duration) -> Moment {
         let down = self.last + self.limit;
-        let ask = if self.channel != Channel::Unicast {
-            let suspect = self.last_beacon + self.suspect;
-            self.asked
-                .map_or(suspect, |asked| suspect.max(asked + interval))
-        } else if is_alone {
-            self.asked.map_or(self.first, |asked| asked + WITNESS)
-        } else {
-            down
-        };
-        down.min(ask)
-    }
-
-    /// When to ask for who is down there, but has claimed something by datagram: each `interval`, until that
-    /// has been for too long without an answer.
-    pub(crate) fn asked_anew_at(&self, interval: Duration, claimed: Moment) -> Option<Moment> {
-        let next = self
+        if self.channel == Channel::Unicast {
+            return down;
+        }
+        let suspect = self.last_beacon + self.suspect;
+        let ask = self
             .asked
-            .map_or(claimed, |asked| claimed.max(asked + interval));
-        let is_link = self.channel != Channel::Unicast;
-        (is_link && next < claimed + self.limit).then_some(next)
+            .map_or(suspect, |asked| suspect.max(asked + interval));
+        down.min(ask)
     }
 
     /// What the peer last said of that session.

@@ -92,16 +92,18 @@ fn nobody_is_to_be_looked_at_before_the_moment_that_is_kept() {
             passes += 1;
             // What an election does then, in short.
             for peer in membership.peers.values_mut() {
-                let is_alone = peer.paths.len() == 1;
                 for path in &mut peer.paths {
                     path.down |= !is_heard(path, now);
-                    let (is_due, pause) = match path.channel {
-                        Channel::Link(_) => (now.since(path.last_beacon) >= path.suspect, INTERVAL),
-                        Channel::Unicast => (is_alone, peer::WITNESS),
-                    };
-                    if is_due && path.asked.is_none_or(|asked| now >= asked + pause) {
+                    let is_link = path.channel != Channel::Unicast;
+                    let is_due = is_link && now.since(path.last_beacon) >= path.suspect;
+                    if is_due && path.asked.is_none_or(|asked| now >= asked + INTERVAL) {
                         path.asked = Some(now);
                     }
+                }
+                if peer.witness_at(INTERVAL).is_some_and(|at| at <= now)
+                    && let Some(path) = peer.path_mut(Channel::Unicast)
+                {
+                    path.asked = Some(now);
                 }
             }
             membership.forget_newcomers(now);

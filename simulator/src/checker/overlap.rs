@@ -8,7 +8,7 @@ use crate::plan::Fault;
 
 /// How long two may both announce whose beacons do not pass, but datagrams and all else: until it is
 /// plain that they are filtered, and one has heard of the other by datagrams (R15).
-const FILTERED: Time = SECOND / 2;
+const FILTERED: Time = 3 * SECOND / 2;
 
 impl Checker<'_> {
     /// How long two that hear each other may both announce: until the next beacon has been heard

@@ -118,6 +118,15 @@ fn r9_what_is_claimed_by_datagram_and_not_answered_for_on_the_wire_is_taken_afte
 }
 
 #[test]
+fn r15_an_owner_finds_another_one_that_is_only_heard_by_datagram() {
+    for beacons in [Beacons::Cease, Beacons::Never] {
+        let mut world = world(beacons, false);
+        world.pass_filtered(1_100, &[own(9)], true);
+        assert_eq!(world.decisions(), ["release Outclaimed"]);
+    }
+}
+
+#[test]
 fn r13_a_higher_claim_by_datagram_is_yielded_to_when_its_owner_speaks_on_the_wire() {
     for beacons in [Beacons::Cease, Beacons::Never] {
         let mut world = world(beacons, false);
