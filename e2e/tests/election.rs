@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use bellwether_core::election::trace::{Decision, Replay};
 use bellwether_crds::announcement::{Announcement, MOVE_TO, name_of};
-use bellwether_crds::condition::CONFLICT;
+use bellwether_crds::condition::{BEACON_PATH_DEGRADED, CONFLICT};
 use bellwether_e2e::cluster::{LAN_POOL, MOMENT, load_balancer};
 use bellwether_e2e::control::Action;
 use bellwether_e2e::error::{Context, Error};
-use bellwether_e2e::fault::Fault;
+use bellwether_e2e::fault::{EtherType, Fault};
 use bellwether_e2e::lab::wait_for;
 use bellwether_e2e::{Lab, Result};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -65,6 +65,17 @@ impl Trace {
         assert_eq!(replay.end().1, 0, "lines were lost");
         Ok(decisions)
     }
+}
+
+/// How often an address was taken in all of these traces.
+async fn owned(lab: &Lab, traces: [Result<Trace>; 3]) -> Result<usize> {
+    let mut owned = 0;
+    for trace in traces {
+        let decisions = trace?.replay(lab).await?;
+        let own = |decision: &&Decision| matches!(decision, Decision::Own { .. });
+        owned += decisions.iter().filter(own).count();
+    }
+    Ok(owned)
 }
 
 fn words(lab: &Lab, node: &str) -> Vec<String> {
@@ -160,13 +171,60 @@ async fn an_operator_moves_an_address_without_a_gap_and_all_of_it_can_be_replaye
     })
     .await?;
 
-    let mut owns = 0;
-    for trace in traces {
-        let decisions = trace?.replay(&lab).await?;
-        let own = |decision: &&Decision| matches!(decision, Decision::Own { .. });
-        owns += decisions.iter().filter(own).count();
-    }
-    assert_eq!(owns, 2, "the first claim, and the move");
+    assert_eq!(
+        owned(&lab, traces).await?,
+        2,
+        "the first claim, and the move"
+    );
+    Ok(())
+}
+
+/// The network drops the beacons of one node, and an address moves between the two others. The one hears of
+/// that by datagram, and asks the wire before it would take the address too.
+#[tokio::test]
+async fn who_misses_beacons_does_not_take_what_another_one_has_taken_over() -> Result<()> {
+    let lab = Lab::for_test(LAB, |_| {}).await?;
+    lab.apply(LAN_POOL).await?;
+    let traces = NODES.map(|node| Trace::start(&lab, node));
+    lab.serve_beside("web", false).await?;
+    let address = lab.wait_addresses("web", 1).await?[0];
+    let target = SocketAddr::new(address, 80);
+    lab.wait_traffic(target).await?;
+    let first = lab.wait_announcer(address, None, MOMENT).await?;
+    let mut others = NODES.into_iter().filter(|&node| node != first);
+    let (hidden, other) = (others.next().expect("two"), others.next().expect("two"));
+
+    let ether_type = EtherType(0x88b5);
+    lab.fault(hidden, Fault::Filter { ether_type }).await?;
+    wait_for("the missing beacons being told", MOMENT, async || {
+        let speaker = lab.speaker(hidden).await;
+        let status = speaker.map_err(|error| error.to_string())?.status;
+        let conditions = status.unwrap_or_default().conditions;
+        let told = |condition: &Condition| {
+            condition.type_ == BEACON_PATH_DEGRADED && condition.status == "True"
+        };
+        conditions
+            .iter()
+            .any(told)
+            .then_some(())
+            .ok_or(format!("{conditions:?}"))
+    })
+    .await?;
+    let probe = lab.probe(target)?;
+    move_to(&lab, address, other).await?;
+    assert_eq!(
+        lab.wait_announcer(address, Some(&first), MOMENT).await?,
+        other
+    );
+    // Several times as long as it would take to count the new owner as down.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let report = probe.stop().await?;
+    assert_eq!(report.lost, 0, "{report:?}");
+    assert_eq!(
+        owned(&lab, traces).await?,
+        2,
+        "the first claim, and the move"
+    );
     Ok(())
 }
 
