@@ -97,7 +97,12 @@ fn always_late(plan: &Plan, history: &[Event]) -> Option<Violation> {
 /// R11: who starts and does not hear the beacons of an owner asks before it takes: while beacons are
 /// filtered, and nothing else is wrong, a node that starts takes nothing that is announced.
 fn never_heard(plan: &Plan, history: &[Event]) -> Option<Violation> {
-    let kind = |fault: Fault| matches!(fault, Fault::Filter(_) | Fault::Kill(_));
+    let kind = |fault: Fault| {
+        matches!(
+            fault,
+            Fault::Filter(_) | Fault::Kill(_) | Fault::NoDatagrams
+        )
+    };
     if !plan.faults.iter().all(|timed| kind(timed.fault)) {
         return None;
     }

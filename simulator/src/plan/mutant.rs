@@ -143,6 +143,11 @@ impl Plan {
                 let fault = Fault::Questions;
                 self.faults.push(Timed { at, lasts, fault });
             }
+            // Nothing tells who is there but the wire.
+            Mutation::NeverUpIsDown => {
+                let fault = Fault::NoDatagrams;
+                self.faults.push(Timed { at, lasts, fault });
+            }
             // No beacon ever passes between two nodes.
             Mutation::NoUnicast => self.faults.extend((0..nodes).map(|node| Timed {
                 at: 0,
