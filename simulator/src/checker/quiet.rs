@@ -49,9 +49,10 @@ impl Checker<'_> {
         }
     }
 
-    /// It may be on its way to another owner, for balance.
+    /// It has been given to another owner for balance, and not all hosts may have heard of it: those that
+    /// have just asked the last owner let a second pass before they believe another one.
     pub(super) fn is_moving(&self, address: usize) -> bool {
-        let lately = |claim: &Claim| claim.handed_over && claim.since + SECOND > self.now;
+        let lately = |claim: &Claim| claim.handed_over && claim.since + SETTLED > self.now;
         let claims = self.speakers.iter().map(|speaker| &speaker.claims);
         self.plan.rebalance && claims.filter_map(|all| all.get(&address)).any(lately)
     }
