@@ -3,7 +3,7 @@
 
 use bellwether_core::election::ReleaseReason;
 
-use super::{Checker, Claim, MILLISECOND, Past, SECOND, SETTLED, SLACK};
+use super::{Checker, Claim, MILLISECOND, Past, SETTLED, SLACK};
 use crate::history::Time;
 use crate::plan::Fault;
 
@@ -130,7 +130,7 @@ mod tests {
     use bellwether_core::election::OwnReason;
 
     use super::*;
-    use crate::checker::check;
+    use crate::checker::{SECOND, check};
     use crate::history::{Event, What};
     use crate::plan::Plan;
 
