@@ -71,22 +71,29 @@ impl Election {
 
     /// R13: a higher claim is heard.
     fn give_in(&mut self, address: IpAddr, best: &Heard) {
-        let offered = self.contests.get(&address).and_then(|contest| {
-            let own = contest.own.as_ref()?;
-            let to_them = own.offer.as_ref()?.to == best.session;
-            to_them.then_some(())
-        });
-        let reason = if offered.is_some() {
+        let own = self.contests.get(&address);
+        let own = own.and_then(|contest| contest.own.as_ref());
+        let offer = own.and_then(|own| own.offer.as_ref());
+        let offered = offer.is_some_and(|offer| offer.to == best.session);
+        self.give_up(address, offered);
+        let now = self.now;
+        if let Some(contest) = self.contests.get_mut(&address) {
+            contest.pass_to(&best.node, now);
+            contest.highest = contest.highest.max(best.order.0);
+        }
+    }
+
+    /// A higher claim ends this node's own: of whom it was offered to, or of somebody else.
+    fn give_up(&mut self, address: IpAddr, offered: bool) {
+        let reason = if offered {
             ReleaseReason::HandedOver
         } else {
             ReleaseReason::Outclaimed
         };
         self.release(address, reason);
-        let (now, came_at) = (self.now, self.came_at);
+        let came_at = self.came_at;
         if let Some(contest) = self.contests.get_mut(&address) {
-            contest.handed_over = (reason == ReleaseReason::HandedOver).then_some(came_at);
-            contest.pass_to(&best.node, now);
-            contest.highest = contest.highest.max(best.order.0);
+            contest.handed_over = offered.then_some(came_at);
         }
     }
 
@@ -161,13 +168,14 @@ impl Election {
         let Some(own) = &contest.own else {
             return;
         };
+        let offered = own.offer.as_ref().is_some_and(|offer| offer.to == holder);
         let mine = own.term;
         let mine = self.order(&self.config.node, mine, address);
         if holder != self.config.session
             && (term, weight) > mine
             && self.rules.keep(Mutation::NeverYield)
         {
-            self.release(address, ReleaseReason::Outclaimed);
+            self.give_up(address, offered);
         }
     }
 

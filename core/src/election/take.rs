@@ -276,14 +276,12 @@ impl Election {
 
     /// Passes on who holds an address to those who may not hear each other (R13).
     fn relay(&mut self, address: IpAddr, claims: &Claims) {
-        if !claims.contested {
-            return;
-        }
-        let Some(best) = &claims.best else {
-            return;
-        };
         let (now, limit, interval) = (self.now, self.limit, self.interval());
         let Some(contest) = self.contests.get_mut(&address) else {
+            return;
+        };
+        let Some(best) = claims.best.as_ref().filter(|_| claims.contested) else {
+            contest.contested_since = None;
             return;
         };
         // Those who hear each other settle it within an interval.

@@ -108,3 +108,57 @@ fn who_leaves_and_finds_nobody_releases() {
         ["own 1 Unclaimed", "release Stopping", "left"]
     );
 }
+
+/// Two claim an address for a moment while it is handed over. They hear each other.
+#[test]
+fn r13_a_claim_is_relayed_only_when_two_have_been_heard_for_long() {
+    let mut world = World::new(&["b", "c", "a"]);
+    world.pass(1_000, Some(&[own(1)]));
+    for term in 2..6 {
+        let mut beacon = world.beacon(&[own(term)]);
+        beacon.sender = "c".into();
+        beacon.session = Session(3);
+        let at = Moment::from_millis(world.now);
+        world.tell(Input::Beacon {
+            channel: A,
+            beacon,
+            at,
+        });
+        world.pass(2, None);
+        world.hear(&[]);
+        world.pass(200, Some(&[]));
+        world.hear(&[own(term)]);
+        let relays = |output: &Output| match output {
+            Output::Beacon { beacon, .. } => {
+                let mut entries = beacon.part.entries.iter();
+                entries.any(|entry| matches!(entry.standing, Standing::Relayed { .. }))
+            }
+            _ => false,
+        };
+        assert!(!world.outputs.iter().any(relays), "in term {term}");
+    }
+}
+
+#[test]
+fn r13_what_was_offered_is_handed_over_also_to_a_claim_that_is_relayed() {
+    let mut world = World::new(&["b", "a"]);
+    world.pass(1_000, None);
+    assert!(world.owns());
+    world.pass(500, Some(&[]));
+    world.decisions();
+    world.tell(Input::Leave);
+    let relayed = Standing::Relayed {
+        holder: Session(2),
+        weight: u64::MAX,
+    };
+    let mut beacon = world.beacon(&[entry(9, relayed)]);
+    beacon.sender = "c".into();
+    beacon.session = Session(3);
+    let at = Moment::from_millis(world.now);
+    world.tell(Input::Beacon {
+        channel: A,
+        beacon,
+        at,
+    });
+    assert_eq!(world.decisions(), ["release HandedOver"]);
+}
