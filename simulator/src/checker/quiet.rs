@@ -1,5 +1,5 @@
-//! What may happen to an address when nothing is wrong: nothing, or a move for balance (R2); and who has the last word where
-//! two have announced it (R13).
+//! What may happen to an address when nothing is wrong: nothing, or a move for balance (R2); and who has
+//! the last word where two have announced it (R13).
 
 use bellwether_core::election::ReleaseReason;
 
