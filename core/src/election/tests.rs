@@ -143,12 +143,26 @@ impl World {
     /// `b` is heard, and there may be more to read.
     fn read(&mut self, entries: &[Entry]) {
         let beacon = self.beacon(entries);
+        self.read_beacon(A, beacon);
+    }
+
+    fn read_beacon(&mut self, channel: Channel, beacon: Beacon) {
         let at = Moment::from_millis(self.now);
         self.tell(Input::Beacon {
-            channel: A,
+            channel,
             beacon,
             at,
         });
+    }
+
+    /// A beacon of a third speaker, `c`.
+    fn beacon_of_c(&mut self, entries: &[Entry]) -> Beacon {
+        Beacon {
+            sender: "c".into(),
+            session: Session(3),
+            mac: Some(MacAddr([2, 0, 0, 0, 0, 3])),
+            ..self.beacon(entries)
+        }
     }
 
     fn beacon(&mut self, entries: &[Entry]) -> Beacon {
@@ -268,12 +282,7 @@ fn r9_of_a_crowd_that_falls_silent_all_are_asked_for_in_one_beacon() {
             let mut beacon = world.beacon(&[]);
             beacon.sender = NodeName::from(&format!("peer-{number}"));
             beacon.session = Session(100 + number);
-            let at = Moment::from_millis(world.now);
-            world.tell(Input::Beacon {
-                channel: A,
-                beacon,
-                at,
-            });
+            world.read_beacon(A, beacon);
         }
     }
     world.outputs.clear();
@@ -362,16 +371,10 @@ fn r13_who_has_started_anew_without_a_word_may_have_announced_the_address() {
         world.pass(1_000, Some(&[]));
         let starts = [(Session(3), 1), (Session(4), 1), (Session(4), 2)];
         for (session, sequence) in starts {
-            let mut beacon = world.beacon(&[]);
-            beacon.sender = "c".into();
+            let mut beacon = world.beacon_of_c(&[]);
             (beacon.session, beacon.sequence) = (session, sequence);
             beacon.flags.leaving = leaving && session == Session(3);
-            let at = Moment::from_millis(world.now);
-            world.tell(Input::Beacon {
-                channel: A,
-                beacon,
-                at,
-            });
+            world.read_beacon(A, beacon);
             if session == Session(3) {
                 world.decisions();
             }
@@ -423,12 +426,7 @@ fn r8_nothing_is_asked_for_while_what_a_peer_claims_is_not_known() {
             if !knows_all {
                 beacon.part.digest.add(&own(1));
             }
-            let at = Moment::from_millis(world.now);
-            world.tell(Input::Beacon {
-                channel: A,
-                beacon,
-                at,
-            });
+            world.read_beacon(A, beacon);
         }
         let probes = world.outputs.iter();
         probes

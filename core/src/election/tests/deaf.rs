@@ -19,12 +19,7 @@ impl World {
         let mut beacon = self.beacon(&[entry]);
         beacon.pulse.lateness = Duration::from_millis(500);
         beacon.flags.deaf = deaf;
-        let at = Moment::from_millis(self.now);
-        self.tell(Input::Beacon {
-            channel,
-            beacon,
-            at,
-        });
+        self.read_beacon(channel, beacon);
     }
 
     /// Nothing arrives any more on the link, until that is noticed.

@@ -60,11 +60,7 @@ impl World {
         let mut beacon = self.beacon(entries);
         beacon.mac = None;
         beacon.pulse.interval *= 4;
-        self.tell(Input::Beacon {
-            channel: Channel::Unicast,
-            beacon,
-            at: Moment::from_millis(self.now),
-        });
+        self.read_beacon(Channel::Unicast, beacon);
         self.pass_no_time();
     }
 
@@ -80,15 +76,8 @@ impl World {
 
     /// `c` is heard, and there may be more to read.
     fn read_c(&mut self, entry: Entry) {
-        let mut beacon = self.beacon(&[entry]);
-        beacon.sender = "c".into();
-        beacon.session = Session(3);
-        beacon.mac = Some(MacAddr([2, 0, 0, 0, 0, 3]));
-        self.tell(Input::Beacon {
-            channel: A,
-            beacon,
-            at: Moment::from_millis(self.now),
-        });
+        let beacon = self.beacon_of_c(&[entry]);
+        self.read_beacon(A, beacon);
     }
 }
 

@@ -115,15 +115,8 @@ fn r13_a_claim_is_relayed_only_when_two_have_been_heard_for_long() {
     let mut world = World::new(&["b", "c", "a"]);
     world.pass(1_000, Some(&[own(1)]));
     for term in 2..6 {
-        let mut beacon = world.beacon(&[own(term)]);
-        beacon.sender = "c".into();
-        beacon.session = Session(3);
-        let at = Moment::from_millis(world.now);
-        world.tell(Input::Beacon {
-            channel: A,
-            beacon,
-            at,
-        });
+        let beacon = world.beacon_of_c(&[own(term)]);
+        world.read_beacon(A, beacon);
         world.pass(2, None);
         world.hear(&[]);
         world.pass(200, Some(&[]));
@@ -151,14 +144,7 @@ fn r13_what_was_offered_is_handed_over_also_to_a_claim_that_is_relayed() {
         holder: Session(2),
         weight: u64::MAX,
     };
-    let mut beacon = world.beacon(&[entry(9, relayed)]);
-    beacon.sender = "c".into();
-    beacon.session = Session(3);
-    let at = Moment::from_millis(world.now);
-    world.tell(Input::Beacon {
-        channel: A,
-        beacon,
-        at,
-    });
+    let beacon = world.beacon_of_c(&[entry(9, relayed)]);
+    world.read_beacon(A, beacon);
     assert_eq!(world.decisions(), ["release HandedOver"]);
 }
