@@ -124,6 +124,22 @@ async fn wait_conflict(lab: &Lab, address: IpAddr, mac: &str) -> Result<()> {
     .await
 }
 
+/// A Service that clients reach, and the node that announces it.
+async fn served(lab: &Lab) -> Result<(SocketAddr, String)> {
+    lab.apply(LAN_POOL).await?;
+    lab.serve_beside("web", false).await?;
+    let target = SocketAddr::new(lab.wait_addresses("web", 1).await?[0], 80);
+    lab.wait_traffic(target).await?;
+    let first = lab.wait_announcer(target.ip(), None, MOMENT).await?;
+    Ok((target, first))
+}
+
+/// The nodes but that one.
+fn others(first: &str) -> [&'static str; 2] {
+    let mut others = NODES.into_iter().filter(|&node| node != first);
+    [(); 2].map(|()| others.next().expect("there are three"))
+}
+
 async fn move_to(lab: &Lab, address: IpAddr, node: &str) -> Result<()> {
     let (name, wish) = (name_of(address), format!("{MOVE_TO}={node}"));
     let words = ["annotate", "--overwrite", "announcement", &name, &wish];
@@ -133,17 +149,12 @@ async fn move_to(lab: &Lab, address: IpAddr, node: &str) -> Result<()> {
 #[tokio::test]
 async fn an_operator_moves_an_address_without_a_gap_and_all_of_it_can_be_replayed() -> Result<()> {
     let lab = Lab::for_test(LAB, |_| {}).await?;
-    lab.apply(LAN_POOL).await?;
     let traces = NODES.map(|node| Trace::start(&lab, node));
-    lab.serve_beside("web", false).await?;
-    let address = lab.wait_addresses("web", 1).await?[0];
-    let target = SocketAddr::new(address, 80);
-    lab.wait_traffic(target).await?;
-    let first = lab.wait_announcer(address, None, MOMENT).await?;
+    let (target, first) = served(&lab).await?;
+    let address = target.ip();
 
     let probe = lab.probe(target)?;
-    let wish = NODES.into_iter().find(|&node| node != first);
-    let wish = wish.expect("there are three");
+    let [wish, _] = others(&first);
     move_to(&lab, address, wish).await?;
     assert_eq!(
         lab.wait_announcer(address, Some(&first), MOMENT).await?,
@@ -184,15 +195,10 @@ async fn an_operator_moves_an_address_without_a_gap_and_all_of_it_can_be_replaye
 #[tokio::test]
 async fn who_misses_beacons_does_not_take_what_another_one_has_taken_over() -> Result<()> {
     let lab = Lab::for_test(LAB, |_| {}).await?;
-    lab.apply(LAN_POOL).await?;
     let traces = NODES.map(|node| Trace::start(&lab, node));
-    lab.serve_beside("web", false).await?;
-    let address = lab.wait_addresses("web", 1).await?[0];
-    let target = SocketAddr::new(address, 80);
-    lab.wait_traffic(target).await?;
-    let first = lab.wait_announcer(address, None, MOMENT).await?;
-    let mut others = NODES.into_iter().filter(|&node| node != first);
-    let (hidden, other) = (others.next().expect("two"), others.next().expect("two"));
+    let (target, first) = served(&lab).await?;
+    let address = target.ip();
+    let [hidden, other] = others(&first);
 
     let ether_type = EtherType(0x88b5);
     lab.fault(hidden, Fault::Filter { ether_type }).await?;
@@ -231,14 +237,9 @@ async fn who_misses_beacons_does_not_take_what_another_one_has_taken_over() -> R
 #[tokio::test]
 async fn a_target_that_is_gone_gets_nothing_and_who_returns_takes_nothing() -> Result<()> {
     let lab = Lab::for_test(LAB, |_| {}).await?;
-    lab.apply(LAN_POOL).await?;
-    lab.serve_beside("web", false).await?;
-    let address = lab.wait_addresses("web", 1).await?[0];
-    let target = SocketAddr::new(address, 80);
-    lab.wait_traffic(target).await?;
-    let first = lab.wait_announcer(address, None, MOMENT).await?;
-    let mut others = NODES.into_iter().filter(|&node| node != first);
-    let (gone, other) = (others.next().expect("two"), others.next().expect("two"));
+    let (target, first) = served(&lab).await?;
+    let address = target.ip();
+    let [gone, other] = others(&first);
 
     lab.act(&format!("speaker-{gone}"), Action::Kill).await?;
     let probe = lab.probe(target)?;
