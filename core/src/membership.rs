@@ -157,6 +157,16 @@ impl Membership {
             .map(|(&channel, hearing)| (channel, hearing))
     }
 
+    /// R12: whether nothing arrives on any link.
+    pub(crate) fn is_deaf(&self) -> bool {
+        let mut links = self
+            .hearing
+            .iter()
+            .filter(|(channel, _)| matches!(channel, Channel::Link(_)))
+            .peekable();
+        links.peek().is_some() && links.all(|(_, hearing)| hearing.deaf)
+    }
+
     pub(crate) fn channels(&self) -> impl Iterator<Item = Channel> {
         self.hearing.keys().copied()
     }

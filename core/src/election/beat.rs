@@ -283,7 +283,7 @@ impl Election {
                     .hearing(channel)
                     .is_some_and(|hearing| hearing.deaf),
             ),
-            Channel::Unicast => (None, false),
+            Channel::Unicast => (None, self.membership.is_deaf()),
         };
         beacon.sender.clone_from(&self.config.node);
         beacon.session = self.config.session;

@@ -1,13 +1,15 @@
 //! Asking the wire: before a first claim (C1, R11), for an owner that is silent (R9), for stations
 //! that prove that frames arrive (R8); and what a stranger's answer means (C3).
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::contest::Probe;
+use super::contest::{Contest, Probe};
 use super::{Election, Output};
 use crate::link::LinkIndex;
 use crate::mac::MacAddr;
+use crate::membership::book::Book;
 use crate::membership::{Channel, is_heard};
 use crate::moment::Moment;
 use crate::mutation::Mutation;
@@ -189,9 +191,15 @@ impl Election {
     /// A frame of anybody came in on `channel`.
     pub(super) fn hear(&mut self, channel: Channel, at: Moment) {
         let (now, limit) = (self.now, self.limit);
-        if let Some(hearing) = self.membership.hearing_mut(channel)
-            && hearing.hear(at, now, limit)
-        {
+        let Some(hearing) = self.membership.hearing_mut(channel) else {
+            return;
+        };
+        let before = hearing.clear_since();
+        let was_deaf = hearing.hear(at, now, limit);
+        if hearing.clear_since() != before {
+            self.ask_who_was_down(channel);
+        }
+        if was_deaf {
             self.look_at_all();
         }
     }
@@ -335,16 +343,32 @@ impl Election {
                 }
                 path.asked = Some(now);
                 self.beat.ask(now);
-                // An address that this node would take; without one there is nothing to be asked.
-                let wanted = peer.book.addresses().find(|address| {
-                    self.contests
-                        .get(address)
-                        .is_some_and(|contest| contest.candidate(&self.config.node).is_some())
-                });
+                let wanted = wanted(&self.contests, &self.config.node, &peer.book);
                 if let (Some(address), Channel::Link(link)) = (wanted, path.channel) {
                     self.outputs.push_back(Output::Probe { link, address });
                 }
             }
         }
     }
+
+    /// R9: who fell silent while nothing was heard on `channel` could not be asked. It is now.
+    fn ask_who_was_down(&mut self, channel: Channel) {
+        let Channel::Link(link) = channel else {
+            return;
+        };
+        for (_, peer) in self.membership.peers() {
+            let down = peer.path(channel).is_some_and(|path| path.down);
+            if down && let Some(address) = wanted(&self.contests, &self.config.node, &peer.book) {
+                self.outputs.push_back(Output::Probe { link, address });
+            }
+        }
+    }
+}
+
+/// An address of a silent peer that `me` would take; without one there is nothing to ask for.
+fn wanted(contests: &BTreeMap<IpAddr, Contest>, me: &NodeName, book: &Book) -> Option<IpAddr> {
+    book.addresses().find(|address| {
+        let contest = contests.get(address);
+        contest.is_some_and(|contest| contest.candidate(me).is_some())
+    })
 }

@@ -9,6 +9,7 @@ use super::damping::Damping;
 use super::{Assignment, Election, OwnReason, Owned, Term};
 use crate::frame::beacon::{Entry, Session, Standing};
 use crate::mac::MacAddr;
+use crate::membership::book::Relayed;
 use crate::membership::peer::{Path, Peer};
 use crate::membership::{Channel, WITNESSED, is_heard};
 use crate::moment::Moment;
@@ -30,6 +31,8 @@ pub(super) struct Contest {
     pub(super) last_owner: Option<NodeName>,
     pub(super) free_since: Option<Moment>,
     pub(super) own: Option<Own>,
+    /// Who holds it, as a peer last said that this node may not hear itself (R13).
+    pub(super) passed_on: Option<Relayed>,
     /// When the claim came in of the successor that it was handed over to last.
     pub(super) handed_over: Option<Moment>,
     pub(super) probe: Option<Probe>,
@@ -132,6 +135,7 @@ impl Contest {
             last_owner: None,
             free_since: None,
             own: None,
+            passed_on: None,
             handed_over: None,
             probe: None,
             conflict: None,

@@ -75,7 +75,13 @@ impl Election {
         let own = own.and_then(|contest| contest.own.as_ref());
         let offer = own.and_then(|own| own.offer.as_ref());
         let offered = offer.is_some_and(|offer| offer.to == best.session);
-        self.give_up(address, offered);
+        let to = Relayed {
+            address,
+            term: best.order.0,
+            holder: best.session,
+            weight: best.order.1,
+        };
+        self.give_up(to, offered);
         let now = self.now;
         if let Some(contest) = self.contests.get_mut(&address) {
             contest.pass_to(&best.node, now);
@@ -83,14 +89,17 @@ impl Election {
         }
     }
 
-    /// A higher claim ends this node's own: of whom it was offered to, or of somebody else.
-    fn give_up(&mut self, address: IpAddr, offered: bool) {
+    /// A higher claim ends this node's own: of whom it was offered to, or of somebody else. Those who
+    /// hear this node and not the other one learn from it that the address is not free.
+    fn give_up(&mut self, to: Relayed, offered: bool) {
+        let address = to.address;
         let reason = if offered {
             ReleaseReason::HandedOver
         } else {
             ReleaseReason::Outclaimed
         };
         self.release(address, reason);
+        self.say_who_holds(to);
         let came_at = self.came_at;
         if let Some(contest) = self.contests.get_mut(&address) {
             contest.handed_over = offered.then_some(came_at);
@@ -146,6 +155,9 @@ impl Election {
             return;
         };
         contest.highest = contest.highest.max(term);
+        contest
+            .passed_on
+            .take_if(|passed| passed.holder == from && passed.term <= term);
         // Each release is said several times.
         if contest.own.is_some() && contest.given_up != Some((from, term)) {
             contest.given_up = Some((from, term));
@@ -161,21 +173,24 @@ impl Election {
             holder,
             weight,
         } = relayed;
+        if holder == self.config.session {
+            return;
+        }
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
         };
-        contest.highest = contest.highest.max(term);
+        if term >= contest.highest {
+            contest.highest = term;
+            contest.passed_on = Some(relayed);
+        }
         let Some(own) = &contest.own else {
             return;
         };
         let offered = own.offer.as_ref().is_some_and(|offer| offer.to == holder);
         let mine = own.term;
         let mine = self.order(&self.config.node, mine, address);
-        if holder != self.config.session
-            && (term, weight) > mine
-            && self.rules.keep(Mutation::NeverYield)
-        {
-            self.give_up(address, offered);
+        if (term, weight) > mine && self.rules.keep(Mutation::NeverYield) {
+            self.give_up(relayed, offered);
         }
     }
 

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::contest::{Claims, Heard, Own, Silent};
+use super::contest::{Claims, Contest, Heard, Own, Silent};
 use super::{Election, Output, OwnReason, Recorded, Term};
 use crate::frame::beacon::{Entry, Standing};
+use crate::membership::book::Relayed;
 use crate::membership::{Channel, is_heard};
 use crate::moment::Moment;
 use crate::mutation::Mutation;
@@ -158,7 +159,31 @@ impl Election {
         {
             return Err(shortly);
         }
+        if self.is_held_unheard(&self.contests[&address])
+            && self.rules.keep(Mutation::NoCorroboration)
+        {
+            return Err(shortly);
+        }
         Ok(())
+    }
+
+    /// R10: whether it was passed on to a peer that this node does not hear, and another one does, or
+    /// whose claims it does not know yet.
+    fn is_held_unheard(&self, contest: &Contest) -> bool {
+        let passed = contest.passed_on.as_ref();
+        let passed = passed.filter(|passed| passed.term == contest.highest_term());
+        let holder = passed.and_then(|passed| {
+            let mut peers = self.membership.peers();
+            peers.find(|(_, peer)| peer.session == passed.holder)
+        });
+        holder.is_some_and(|(node, peer)| {
+            let met = self.meeting(peer, &contest.channels);
+            if met.is_some_and(|path| is_heard(path, self.now)) {
+                return !peer.book.is_synced();
+            }
+            self.membership
+                .is_vouched_for(node, &contest.channels, self.now)
+        })
     }
 
     /// R8: whether nothing proves that frames arrive. If there is no station but speakers that
@@ -291,15 +316,25 @@ impl Election {
             return;
         }
         contest.contested_since = None;
-        let entry = Entry {
+        self.say_who_holds(Relayed {
             address,
             term: best.order.0,
+            holder: best.session,
+            weight: best.order.1,
+        });
+        self.look_again(address, now + limit);
+    }
+
+    /// Passes on a claim of somebody else.
+    pub(super) fn say_who_holds(&mut self, relayed: Relayed) {
+        let entry = Entry {
+            address: relayed.address,
+            term: relayed.term,
             standing: Standing::Relayed {
-                holder: best.session,
-                weight: best.order.1,
+                holder: relayed.holder,
+                weight: relayed.weight,
             },
         };
-        self.book.say(entry, now + limit);
-        self.look_again(address, now + limit);
+        self.book.say(entry, self.now + self.limit);
     }
 }

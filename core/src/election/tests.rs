@@ -119,13 +119,17 @@ impl World {
                 |output| matches!(output, Output::Probe { address, .. } if *address == GATEWAY),
             );
             if answers && is_asked {
-                self.tell(Input::Seen {
-                    link: LINK,
-                    address: GATEWAY,
-                    mac: MacAddr([2, 0, 0, 0, 0, 9]),
-                });
+                self.see_gateway();
             }
         }
+    }
+
+    fn see_gateway(&mut self) {
+        self.tell(Input::Seen {
+            link: LINK,
+            address: GATEWAY,
+            mac: MacAddr([2, 0, 0, 0, 0, 9]),
+        });
     }
 
     /// A beacon of `b` with all that it claims.

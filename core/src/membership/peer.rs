@@ -181,8 +181,7 @@ impl Peer {
         if channel != Channel::Unicast {
             path.asked = None;
         }
-        path.deaf_since = beacon.flags.deaf.then(|| path.deaf_since.unwrap_or(at));
-        path.flags = beacon.flags;
+        path.heed(beacon.flags, at);
         path.note_reports(&beacon.heard, at);
         self.book.apply(&beacon.part, beacon.sequence, at, changes);
         if channel == Channel::Unicast {
@@ -193,7 +192,16 @@ impl Peer {
                 path.asked = None;
             }
         }
-        let differs = flags.deaf != beacon.flags.deaf || flags.leaving != beacon.flags.leaving;
+        let mut differs = flags.deaf != beacon.flags.deaf || flags.leaving != beacon.flags.leaving;
+        if channel == Channel::Unicast {
+            // Where its beacons do not pass, what it says of itself by datagram is the latest there is.
+            for path in &mut self.paths {
+                if path.channel != Channel::Unicast && at.since(path.last_beacon) > path.limit {
+                    differs |= path.flags.deaf != beacon.flags.deaf;
+                    path.heed(beacon.flags, at);
+                }
+            }
+        }
         Ok(was_silent || differs)
     }
 }
@@ -222,6 +230,12 @@ impl Path {
             sequence: 0,
             reports: Vec::new(),
         }
+    }
+
+    /// What the peer says of itself.
+    fn heed(&mut self, flags: Flags, at: Moment) {
+        self.deaf_since = flags.deaf.then(|| self.deaf_since.unwrap_or(at));
+        self.flags = flags;
     }
 
     /// When silence on it, which is not down, calls for something.

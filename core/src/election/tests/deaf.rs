@@ -65,3 +65,36 @@ fn who_is_deaf_takes_nothing_from_a_deaf_owner_after_its_loop_was_away() {
     world.pass(149, None);
     assert_eq!(world.decisions(), Vec::<String>::new());
 }
+
+#[test]
+fn r9_who_hears_again_asks_first_for_the_owner_that_fell_silent_meanwhile() {
+    let mut world = world();
+    world.fall_deaf();
+    world.pass(1_000, None);
+    world.outputs.clear();
+    world.see_gateway();
+    let asked = Output::Probe {
+        link: LINK,
+        address: ADDRESS,
+    };
+    assert!(world.outputs.contains(&asked), "{:?}", world.outputs);
+}
+
+#[test]
+fn r12_datagrams_say_so_of_who_hears_nothing_on_any_link() {
+    let mut world = world();
+    let says_so = |world: &World| {
+        let mut sent = world.outputs.iter().rev();
+        sent.find_map(|output| match output {
+            Output::Beacon { channel, beacon } if *channel == Channel::Unicast => {
+                Some(beacon.flags.deaf)
+            }
+            _ => None,
+        })
+    };
+    world.pass(400, Some(&[own(3)]));
+    assert_eq!(says_so(&world), Some(false));
+    world.fall_deaf();
+    world.pass(400, None);
+    assert_eq!(says_so(&world), Some(true));
+}

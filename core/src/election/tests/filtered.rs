@@ -57,8 +57,13 @@ impl World {
     }
 
     fn hear_by_datagram(&mut self, entries: &[Entry]) {
+        self.hear_by_datagram_from(entries, false);
+    }
+
+    fn hear_by_datagram_from(&mut self, entries: &[Entry], deaf: bool) {
         let mut beacon = self.beacon(entries);
         beacon.mac = None;
+        beacon.flags.deaf = deaf;
         beacon.pulse.interval *= 4;
         self.read_beacon(Channel::Unicast, beacon);
         self.pass_no_time();
@@ -135,5 +140,25 @@ fn r13_a_lower_claim_by_datagram_is_answered_when_its_owner_speaks_on_the_wire()
         assert_eq!(world.decisions(), Vec::<String>::new());
         world.see_b();
         assert_eq!(world.decisions(), ["announce"]);
+    }
+}
+
+#[test]
+fn r12_who_was_deaf_when_its_beacons_were_last_heard_says_by_datagram_that_it_hears_again() {
+    for deaf in [false, true] {
+        let mut world = world(Beacons::Never, false);
+        let mut beacon = world.beacon(&[]);
+        beacon.flags.deaf = true;
+        world.read_beacon(A, beacon);
+        world.pass_filtered(1_000, &[], false);
+        world.decisions();
+        world.hear_by_datagram_from(&[own(9)], deaf);
+        world.see_b();
+        let expected = if deaf {
+            "announce"
+        } else {
+            "release Outclaimed"
+        };
+        assert_eq!(world.decisions(), [expected], "deaf: {deaf}");
     }
 }

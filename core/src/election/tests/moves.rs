@@ -148,3 +148,93 @@ fn r13_what_was_offered_is_handed_over_also_to_a_claim_that_is_relayed() {
     world.read_beacon(A, beacon);
     assert_eq!(world.decisions(), ["release HandedOver"]);
 }
+
+/// Who does not hear the successor hears from the owner before that there is one.
+#[test]
+fn r13_who_gives_in_says_to_whom() {
+    let mut world = World::new(&["a", "b"]);
+    world.pass(1_000, Some(&[]));
+    world.tell(Input::Leave);
+    world.outputs.clear();
+    world.hear(&[own(2)]);
+    let said = world.outputs.iter().filter_map(|output| match output {
+        Output::Beacon { beacon, .. } => Some(beacon.part.entries.clone()),
+        _ => None,
+    });
+    let holder = Standing::Relayed {
+        holder: Session(2),
+        weight: crate::placement::rendezvous_weight(&"b".into(), ADDRESS),
+    };
+    let said: Vec<_> = said.flatten().collect();
+    assert!(said.contains(&entry(1, Standing::Released)), "{said:?}");
+    assert!(said.contains(&entry(2, holder)), "{said:?}");
+}
+
+impl World {
+    /// Time passes in which `c`, which has given the address to `b`, is heard, and names `b` among those
+    /// that it hears, or does not.
+    fn pass_with_c(&mut self, milliseconds: u64, entries: &[Entry], hears_b: bool) {
+        for _ in 0..milliseconds {
+            if self.now.is_multiple_of(INTERVAL) {
+                let mut beacon = self.beacon_of_c(entries);
+                if hears_b {
+                    let me = beacon.heard[0];
+                    beacon.heard.push(Heard {
+                        session: Session(2),
+                        ..me
+                    });
+                }
+                self.read_beacon(A, beacon);
+            }
+            self.pass(1, None);
+        }
+    }
+
+    /// `b` was heard once, and has been given the address by `c` since.
+    fn given_to_b_unheard() -> Self {
+        let mut world = World::new(&["a", "b", "c"]);
+        world.hear(&[]);
+        world.pass_with_c(2_000, &[own(3)], true);
+        let holder = Standing::Relayed {
+            holder: Session(2),
+            weight: 0,
+        };
+        let given = [entry(3, Standing::Released), entry(4, holder)];
+        world.pass_with_c(1, &given, true);
+        world.pass_with_c(10_000, &[], true);
+        assert_eq!(world.decisions(), Vec::<String>::new());
+        world
+    }
+}
+
+#[test]
+fn r10_what_was_given_to_a_peer_that_only_others_hear_is_not_free() {
+    let mut world = World::given_to_b_unheard();
+    world.pass_with_c(1_000, &[], false);
+    assert_eq!(world.decisions(), ["own 5 OwnerReleased"]);
+}
+
+#[test]
+fn r10_what_was_given_to_a_peer_is_not_free_when_that_is_heard_again() {
+    let mut world = World::given_to_b_unheard();
+    // The first beacon does not say what it claims.
+    let mut beacon = world.beacon(&[]);
+    beacon.part.digest.add(&own(4));
+    world.read_beacon(A, beacon);
+    world.pass_with_c(40, &[], true);
+    world.hear(&[own(4)]);
+    assert_eq!(world.decisions(), Vec::<String>::new());
+    // Nor is it held on to when the holder has given it up.
+    world.hear(&[entry(4, Standing::Released)]);
+    world.pass_with_c(1_000, &[], true);
+    assert_eq!(world.decisions(), ["own 5 OwnerReleased"]);
+}
+
+#[test]
+fn r10_what_was_given_to_a_peer_is_free_when_that_says_by_datagram_that_it_has_given_it_up() {
+    let mut world = World::given_to_b_unheard();
+    let beacon = world.beacon(&[entry(4, Standing::Released)]);
+    world.read_beacon(Channel::Unicast, beacon);
+    world.pass_with_c(1_000, &[], true);
+    assert_eq!(world.decisions(), ["own 5 OwnerReleased"]);
+}
