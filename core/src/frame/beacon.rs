@@ -73,7 +73,7 @@ pub struct Pulse {
 pub struct Flags {
     /// It wants to give its addresses away and takes none.
     pub leaving: bool,
-    /// It hears nobody on this link (R12).
+    /// Nothing arrives on this link; by datagram, on any link (R12).
     pub deaf: bool,
     /// It has started less than 30 s ago: others are better targets of planned moves.
     pub young: bool,
@@ -141,8 +141,8 @@ pub enum Standing {
     },
     /// The sender announced it and does not any more.
     Released,
-    /// The sender hears two owners; this is the claim that holds. For those who cannot hear each
-    /// other.
+    /// The sender hears two owners, or has just yielded to one; this is the claim that holds. For
+    /// those who cannot hear each other.
     Relayed {
         /// Who holds it.
         holder: Session,
