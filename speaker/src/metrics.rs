@@ -224,12 +224,12 @@ impl Metrics {
             ),
             (
                 "status_writes",
-                "Writes of the status of an Announcement or Speaker",
+                "Writes of the status of an Announcement or Speaker that succeeded",
                 &self.status_writes,
             ),
             (
                 "status_errors",
-                "Writes of a status that failed and were tried again",
+                "Writes of a status that failed",
                 &self.status_errors,
             ),
         ] {
