@@ -198,6 +198,7 @@ impl Election {
     /// What is claimed of `address`, as far as that matters on `channels`.
     pub(super) fn claims(&self, address: IpAddr, channels: &[Channel]) -> Claims {
         let mut claims = Claims::default();
+        let highest = self.contests.get(&address).map(|contest| contest.highest);
         for (node, peer) in self.membership.claimants(address) {
             let Some(entry) = peer.book.get(address) else {
                 continue;
@@ -211,6 +212,10 @@ impl Election {
             };
             let order = self.order(node, entry.term, address);
             if !is_heard(path, self.now) {
+                if Some(entry.term) < highest {
+                    // Somebody has owned it since.
+                    continue;
+                }
                 let silent = self.silent(node, path, order);
                 if claims.silent.as_ref().is_none_or(|old| old.order < order) {
                     claims.silent = Some(silent);

@@ -250,7 +250,33 @@ impl Election {
                 return;
             }
         }
+        self.note_refusal(address);
+        let targets = self.targets(&self.contests[&address]);
         self.offer_to_next(address, &targets);
+    }
+
+    /// The offer that there was, if there was one, does not stand any more. Who has not taken it in time
+    /// is not asked again for the same reason.
+    fn note_refusal(&mut self, address: IpAddr) {
+        let now = self.now;
+        let Some(contest) = self.contests.get_mut(&address) else {
+            return;
+        };
+        let wish = contest.assignment.move_to.clone();
+        let Some(own) = contest.own.as_mut() else {
+            return;
+        };
+        let Some(refused) = own.offer.take() else {
+            return;
+        };
+        own.rebalanced = false;
+        if now < refused.until {
+            return;
+        }
+        if wish.as_ref() == Some(&refused.node) {
+            own.wish_done = wish;
+        }
+        own.refused.push(refused.node);
     }
 
     /// Whether this node should not own it any more.
@@ -283,6 +309,10 @@ impl Election {
             .collect();
         // Stable: of the old ones, and of the young ones, the best come first.
         targets.sort_by_key(|node| self.is_young(node, &contest.channels));
+        if !self.must_go(contest) {
+            // For balance (R2), to the best candidate or to nobody.
+            targets.truncate(1);
+        }
         targets
     }
 
@@ -293,7 +323,7 @@ impl Election {
             .is_none_or(|path| path.flags.young)
     }
 
-    /// Nobody has taken it from the one it was offered to: the next one is asked.
+    /// The first who has not refused it is asked to take it.
     fn offer_to_next(&mut self, address: IpAddr, targets: &[NodeName]) {
         let (now, interval) = (self.now, self.interval());
         let limit = self.limit;
@@ -301,17 +331,9 @@ impl Election {
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
         };
-        let wish = contest.assignment.move_to.clone();
         let Some(own) = contest.own.as_mut() else {
             return;
         };
-        if let Some(refused) = own.offer.take() {
-            if wish.as_ref() == Some(&refused.node) {
-                own.wish_done = wish;
-            }
-            own.rebalanced = false;
-            own.refused.push(refused.node);
-        }
         let next = targets.iter().find(|node| !own.refused.contains(node));
         let session = next.and_then(|node| Some((self.membership.peer(node)?.session, node)));
         let Some((to, node)) = session else {

@@ -404,6 +404,24 @@ fn r13_a_takeover_is_one_move_though_the_silent_owner_claims_the_address_still()
 }
 
 #[test]
+fn r13_a_claim_of_who_fell_silent_means_nothing_when_somebody_has_owned_the_address_since() {
+    let mut world = World::new(&["a", "b", "c"]);
+    let pass_with_c = |world: &mut World, entries: &[Entry]| {
+        for _ in 0..20 {
+            let beacon = world.beacon_of_c(entries);
+            world.read_beacon(A, beacon);
+            world.pass(INTERVAL, None);
+        }
+    };
+    world.hear(&[own(3)]);
+    pass_with_c(&mut world, &[own(4)]);
+    let beacon = world.beacon_of_c(&[entry(4, Standing::Released)]);
+    world.read_beacon(A, beacon);
+    pass_with_c(&mut world, &[]);
+    assert_eq!(world.decisions(), ["own 5 OwnerReleased"]);
+}
+
+#[test]
 fn c1_an_address_that_a_stranger_uses_is_left_alone_for_a_minute() {
     let stranger = MacAddr([2, 9, 9, 9, 9, 9]);
     let mut world = World::new(&["a"]);

@@ -84,3 +84,35 @@ fn r2_what_is_not_taken_for_balance_keeps_no_other_address_waiting() {
     world.pass(10_000, Some(&[]));
     assert_eq!(offered(&mut world).len(), 5, "each is offered in its turn");
 }
+
+/// The next one may have as many as this node.
+#[test]
+fn r2_what_the_best_candidate_does_not_take_for_balance_is_offered_to_no_other() {
+    let mut world = world(true);
+    let mut assignment = world.election.contests[&ADDRESS].assignment.clone();
+    let c = Candidate {
+        node: "c".into(),
+        ..assignment.candidates[0].clone()
+    };
+    assignment.candidates.push(c);
+    for number in 0..5 {
+        world.tell(Input::Assign {
+            address: address(number),
+            assignment: assignment.clone(),
+        });
+    }
+    for _ in 0..100 {
+        let beacon = world.beacon_of_c(&[]);
+        world.read_beacon(A, beacon);
+        world.pass(INTERVAL, Some(&[]));
+    }
+    let to_c = |output: &Output| match output {
+        Output::Beacon { beacon, .. } => {
+            let mut entries = beacon.part.entries.iter();
+            entries.any(|entry| entry.standing == Standing::Offer { to: Session(3) })
+        }
+        _ => false,
+    };
+    assert!(!world.outputs.iter().any(to_c));
+    assert!(!offered(&mut world).is_empty());
+}

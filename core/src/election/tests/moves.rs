@@ -238,3 +238,35 @@ fn r10_what_was_given_to_a_peer_is_free_when_that_says_by_datagram_that_it_has_g
     world.pass_with_c(1_000, &[], true);
     assert_eq!(world.decisions(), ["own 5 OwnerReleased"]);
 }
+
+#[test]
+fn who_leaves_asks_the_others_when_the_one_that_an_operator_wishes_does_not_take_it() {
+    let mut world = World::new(&["a", "c", "b"]);
+    let mut assignment = world.election.contests[&ADDRESS].assignment.clone();
+    for turn in 0..40 {
+        if turn == 20 {
+            assert!(world.owns());
+            assignment.move_to = Some("b".into());
+            world.tell(Input::Leave);
+            world.tell(Input::Assign {
+                address: ADDRESS,
+                assignment: assignment.clone(),
+            });
+            world.decisions();
+        }
+        let beacon = world.beacon_of_c(&[]);
+        world.read_beacon(A, beacon);
+        world.pass(INTERVAL, Some(&[]));
+        let offer = Standing::Offer { to: Session(3) };
+        let offered = world.outputs.iter().any(|output| {
+            matches!(output, Output::Beacon { beacon, .. }
+                if beacon.part.entries.contains(&entry(1, offer)))
+        });
+        if offered {
+            let beacon = world.beacon_of_c(&[own(2)]);
+            world.read_beacon(A, beacon);
+            break;
+        }
+    }
+    assert_eq!(world.decisions(), ["release HandedOver"]);
+}
