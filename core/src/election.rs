@@ -25,7 +25,7 @@
 //! | R13 | a higher claim is yielded to at once; a lower one is answered | `own` |
 //! | R15 | where frames never pass, datagrams decide | `contest` |
 //! | C1 to C3 | an address that nobody is known to own is asked for first; one that is owned is defended | `care` |
-//! | 3.7 | a planned move: the successor announces before the owner stops | `own` |
+//! | 3.7 | a planned move: the successor announces before the owner stops | `handover` |
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -50,6 +50,7 @@ mod book;
 mod care;
 mod contest;
 mod damping;
+mod handover;
 mod input;
 mod output;
 mod own;

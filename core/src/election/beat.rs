@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::own::YOUNG;
+use super::handover::YOUNG;
 use super::{Config, Election, Output};
 use crate::frame::beacon::wire::room_for_entries;
 use crate::frame::beacon::{Beacon, Entry, Flags, Heard, Pulse};

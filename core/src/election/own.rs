@@ -1,4 +1,4 @@
-//! What an owner does: yields, gives up, hands over (R12, R13, election 3.7).
+//! What an owner does: it yields, and gives up (R12, R13). How it hands over is in `handover`.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,12 +14,6 @@ use crate::name::NodeName;
 
 /// A lower claim is answered with an announcement at most this often (R13).
 const ANNOUNCE_AGAIN: Duration = Duration::from_millis(100);
-
-/// After all have refused, they are asked again so much later.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// A node that has been up for less is no target of a planned move if there is another.
-pub(super) const YOUNG: Duration = Duration::from_secs(30);
 
 impl Election {
     pub(super) fn look_as_owner(&mut self, address: IpAddr, claims: &Claims) {
@@ -219,161 +213,6 @@ impl Election {
         self.dirty.insert(address);
     }
 
-    /// 3.7: gives the address to somebody else, if it should be somebody else's.
-    fn offer(&mut self, address: IpAddr) {
-        let Some(contest) = self.contests.get(&address) else {
-            return;
-        };
-        let Some(own) = &contest.own else {
-            return;
-        };
-        let targets = self.targets(contest);
-        if targets.is_empty() && !self.must_go(contest) {
-            if own.offer.is_some() {
-                self.withdraw_offer(address);
-            }
-            return;
-        }
-        if !self.rules.keep(Mutation::NoHandover) && self.must_go(contest) {
-            self.release(address, ReleaseReason::Stopping);
-            return;
-        }
-        if let Some(offer) = &own.offer {
-            let stands = targets.contains(&offer.node)
-                && self
-                    .membership
-                    .peer(&offer.node)
-                    .is_some_and(|peer| peer.session == offer.to);
-            if stands && self.now < offer.until {
-                let until = offer.until;
-                self.look_again(address, until);
-                return;
-            }
-        }
-        self.note_refusal(address);
-        let targets = self.targets(&self.contests[&address]);
-        self.offer_to_next(address, &targets);
-    }
-
-    /// The offer that there was, if there was one, does not stand any more. Who has not taken it in time
-    /// is not asked again for the same reason.
-    fn note_refusal(&mut self, address: IpAddr) {
-        let now = self.now;
-        let Some(contest) = self.contests.get_mut(&address) else {
-            return;
-        };
-        let wish = contest.assignment.move_to.clone();
-        let Some(own) = contest.own.as_mut() else {
-            return;
-        };
-        let Some(refused) = own.offer.take() else {
-            return;
-        };
-        own.rebalanced = false;
-        if now < refused.until {
-            return;
-        }
-        if wish.as_ref() == Some(&refused.node) {
-            own.wish_done = wish;
-        }
-        own.refused.push(refused.node);
-    }
-
-    /// Whether this node should not own it any more.
-    fn must_go(&self, contest: &Contest) -> bool {
-        let outside = contest.candidate(&self.config.node).is_none();
-        self.leaving || (outside && self.rules.keep(Mutation::AnyNode))
-    }
-
-    /// Who is to take an address of this node, best first; nobody, if it is to stay.
-    fn targets(&self, contest: &Contest) -> Vec<NodeName> {
-        let me = &self.config.node;
-        let heard = |node: &NodeName| node != me && self.would_take(node, &contest.channels);
-        let wish = contest.assignment.move_to.as_ref().filter(|wish| {
-            let done = contest.own.as_ref().and_then(|own| own.wish_done.as_ref());
-            done != Some(wish) && heard(wish) && contest.candidate(wish).is_some()
-        });
-        if let Some(wish) = wish {
-            return vec![wish.clone()];
-        }
-        let rebalanced = contest.own.as_ref().is_some_and(|own| own.rebalanced);
-        if !self.must_go(contest) && !rebalanced {
-            return Vec::new();
-        }
-        let mut targets: Vec<NodeName> = contest
-            .assignment
-            .candidates
-            .iter()
-            .map(|candidate| candidate.node.clone())
-            .filter(heard)
-            .collect();
-        // Stable: of the old ones, and of the young ones, the best come first.
-        targets.sort_by_key(|node| self.is_young(node, &contest.channels));
-        if !self.must_go(contest) {
-            // For balance (R2), to the best candidate or to nobody.
-            targets.truncate(1);
-        }
-        targets
-    }
-
-    pub(super) fn is_young(&self, node: &NodeName, channels: &[Channel]) -> bool {
-        self.membership
-            .peer(node)
-            .and_then(|peer| self.meeting(peer, channels))
-            .is_none_or(|path| path.flags.young)
-    }
-
-    /// The first who has not refused it is asked to take it.
-    fn offer_to_next(&mut self, address: IpAddr, targets: &[NodeName]) {
-        let (now, interval) = (self.now, self.interval());
-        let limit = self.limit;
-        let leaving = self.leaving;
-        let Some(contest) = self.contests.get_mut(&address) else {
-            return;
-        };
-        let Some(own) = contest.own.as_mut() else {
-            return;
-        };
-        let next = targets.iter().find(|node| !own.refused.contains(node));
-        let session = next.and_then(|node| Some((self.membership.peer(node)?.session, node)));
-        let Some((to, node)) = session else {
-            if leaving {
-                self.release(address, ReleaseReason::Stopping);
-                return;
-            }
-            // It stays, and they are asked again.
-            own.refused.clear();
-            let term = own.term;
-            self.book.say(entry_of(address, term, None), now + limit);
-            self.look_again(address, now + ASK_AGAIN);
-            return;
-        };
-        let until = now + interval * 3;
-        own.offer = Some(Offer {
-            to,
-            node: node.clone(),
-            until,
-        });
-        let entry = entry_of(address, own.term, own.offer.as_ref());
-        self.book.say(entry, now + limit);
-        self.beat.burst(now);
-        self.look_again(address, until);
-    }
-
-    fn withdraw_offer(&mut self, address: IpAddr) {
-        let until = self.now + self.limit;
-        let Some(contest) = self.contests.get_mut(&address) else {
-            return;
-        };
-        if let Some(own) = contest.own.as_mut() {
-            own.offer = None;
-            own.refused.clear();
-            let term = own.term;
-            self.book.say(entry_of(address, term, None), until);
-            self.beat.soon(self.now);
-        }
-    }
-
     /// These are the candidates from now on.
     pub(super) fn assign(&mut self, address: IpAddr, assignment: Assignment) {
         let me = self.config.node.clone();
@@ -430,12 +269,6 @@ impl Election {
         }
         self.look_at_all();
         self.beat.soon(self.now);
-    }
-
-    pub(super) fn leave(&mut self) {
-        self.leaving = true;
-        self.look_at_all();
-        self.beat.burst(self.now);
     }
 
     pub(super) fn stop(&mut self) {
