@@ -159,12 +159,12 @@ impl Membership {
 
     /// R12: whether nothing arrives on any link.
     pub(crate) fn is_deaf(&self) -> bool {
-        let mut links = self
+        let links = self
             .hearing
             .iter()
-            .filter(|(channel, _)| matches!(channel, Channel::Link(_)))
-            .peekable();
-        links.peek().is_some() && links.all(|(_, hearing)| hearing.deaf)
+            .filter(|(channel, _)| matches!(channel, Channel::Link(_)));
+        let mut deaf = links.map(|(_, hearing)| hearing.deaf);
+        deaf.next() == Some(true) && deaf.all(|deaf| deaf)
     }
 
     pub(crate) fn channels(&self) -> impl Iterator<Item = Channel> {

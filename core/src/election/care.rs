@@ -163,7 +163,7 @@ impl Election {
     /// Whether a speaker is heard to claim `address`: the two claims then say whose it is.
     fn is_claimed_by(&self, address: IpAddr, speaker: &NodeName) -> bool {
         self.contests.get(&address).is_some_and(|contest| {
-            let claims = self.claims(address, &contest.channels);
+            let claims = self.claims(address, contest);
             let mut heard = claims.best.iter().chain(&claims.deaf);
             heard.any(|heard| heard.node == *speaker)
         })
@@ -314,12 +314,8 @@ impl Election {
                 continue;
             };
             path.asked = Some(now);
-            let contests = peer.book.addresses().filter_map(|address| {
-                let contest = self.contests.get(&address)?;
-                contest.candidate(&self.config.node)?;
-                Some((address, contest))
-            });
-            let wanted = contests.max_by_key(|(_, contest)| contest.own.is_some());
+            let wanted = wanted(&self.contests, &self.config.node, &peer.book)
+                .max_by_key(|(_, contest)| contest.own.is_some());
             let Some((address, contest)) = wanted else {
                 continue;
             };
@@ -343,8 +339,8 @@ impl Election {
                 }
                 path.asked = Some(now);
                 self.beat.ask(now);
-                let wanted = wanted(&self.contests, &self.config.node, &peer.book);
-                if let (Some(address), Channel::Link(link)) = (wanted, path.channel) {
+                let wanted = wanted(&self.contests, &self.config.node, &peer.book).next();
+                if let (Some((address, _)), Channel::Link(link)) = (wanted, path.channel) {
                     self.outputs.push_back(Output::Probe { link, address });
                 }
             }
@@ -358,17 +354,23 @@ impl Election {
         };
         for (_, peer) in self.membership.peers() {
             let down = peer.path(channel).is_some_and(|path| path.down);
-            if down && let Some(address) = wanted(&self.contests, &self.config.node, &peer.book) {
+            let mut wanted = wanted(&self.contests, &self.config.node, &peer.book);
+            if down && let Some((address, _)) = wanted.next() {
                 self.outputs.push_back(Output::Probe { link, address });
             }
         }
     }
 }
 
-/// An address of a silent peer that `me` would take; without one there is nothing to ask for.
-fn wanted(contests: &BTreeMap<IpAddr, Contest>, me: &NodeName, book: &Book) -> Option<IpAddr> {
-    book.addresses().find(|address| {
-        let contest = contests.get(address);
-        contest.is_some_and(|contest| contest.candidate(me).is_some())
+/// The addresses of a peer that `me` may announce too; without one there is nothing to ask for.
+fn wanted<'a>(
+    contests: &'a BTreeMap<IpAddr, Contest>,
+    me: &'a NodeName,
+    book: &'a Book,
+) -> impl Iterator<Item = (IpAddr, &'a Contest)> {
+    book.addresses().filter_map(move |address| {
+        let contest = contests.get(&address)?;
+        contest.candidate(me)?;
+        Some((address, contest))
     })
 }

@@ -125,6 +125,18 @@ pub(super) struct Heard {
     pub(super) deaf_since: Option<Moment>,
 }
 
+impl Heard {
+    /// The claim of `address`, to be passed on.
+    pub(super) const fn relayed(&self, address: IpAddr) -> Relayed {
+        Relayed {
+            address,
+            term: self.order.0,
+            holder: self.session,
+            weight: self.order.1,
+        }
+    }
+}
+
 impl Contest {
     pub(super) fn new() -> Self {
         Self {
@@ -195,15 +207,14 @@ impl Election {
         (term, rendezvous_weight(node, address))
     }
 
-    /// What is claimed of `address`, as far as that matters on `channels`.
-    pub(super) fn claims(&self, address: IpAddr, channels: &[Channel]) -> Claims {
+    /// What is claimed of `address`, as far as that matters on the channels of its `contest`.
+    pub(super) fn claims(&self, address: IpAddr, contest: &Contest) -> Claims {
         let mut claims = Claims::default();
-        let highest = self.contests.get(&address).map(|contest| contest.highest);
         for (node, peer) in self.membership.claimants(address) {
             let Some(entry) = peer.book.get(address) else {
                 continue;
             };
-            let met = self.meeting(peer, channels);
+            let met = self.meeting(peer, &contest.channels);
             if met.is_none_or(|path| !is_heard(path, self.now)) {
                 claims.asked_until = claims.asked_until.max(self.asked_until(peer, address));
             }
@@ -212,7 +223,7 @@ impl Election {
             };
             let order = self.order(node, entry.term, address);
             if !is_heard(path, self.now) {
-                if Some(entry.term) < highest {
+                if entry.term < contest.highest {
                     // Somebody has owned it since.
                     continue;
                 }
@@ -300,7 +311,7 @@ impl Election {
         let Some(contest) = self.contests.get(&address) else {
             return;
         };
-        let claims = self.claims(address, &contest.channels);
+        let claims = self.claims(address, contest);
         let highest = [
             claims.best.as_ref().map(|heard| heard.order.0),
             claims.deaf.as_ref().map(|heard| heard.order.0),

@@ -55,12 +55,16 @@ impl Election {
                 return;
             }
         }
+        if own.offer.is_none() {
+            self.offer_to_next(address, &targets);
+            return;
+        }
         self.note_refusal(address);
         let targets = self.targets(&self.contests[&address]);
         self.offer_to_next(address, &targets);
     }
 
-    /// The offer that there was, if there was one, does not stand any more. Who has not taken it in time
+    /// The offer that there was does not stand any more. Who has not taken it in time
     /// is not asked again for the same reason.
     fn note_refusal(&mut self, address: IpAddr) {
         let now = self.now;
@@ -101,8 +105,9 @@ impl Election {
         if let Some(wish) = wish {
             return vec![wish.clone()];
         }
+        let must_go = self.must_go(contest);
         let rebalanced = contest.own.as_ref().is_some_and(|own| own.rebalanced);
-        if !self.must_go(contest) && !rebalanced {
+        if !must_go && !rebalanced {
             return Vec::new();
         }
         let mut targets: Vec<NodeName> = contest
@@ -114,7 +119,7 @@ impl Election {
             .collect();
         // Stable: of the old ones, and of the young ones, the best come first.
         targets.sort_by_key(|node| self.is_young(node, &contest.channels));
-        if !self.must_go(contest) {
+        if !must_go {
             // For balance (R2), to the best candidate or to nobody.
             targets.truncate(1);
         }

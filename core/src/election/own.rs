@@ -69,13 +69,7 @@ impl Election {
         let own = own.and_then(|contest| contest.own.as_ref());
         let offer = own.and_then(|own| own.offer.as_ref());
         let offered = offer.is_some_and(|offer| offer.to == best.session);
-        let to = Relayed {
-            address,
-            term: best.order.0,
-            holder: best.session,
-            weight: best.order.1,
-        };
-        self.give_up(to, offered);
+        self.give_up(best.relayed(address), offered);
         let now = self.now;
         if let Some(contest) = self.contests.get_mut(&address) {
             contest.pass_to(&best.node, now);

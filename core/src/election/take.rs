@@ -153,15 +153,10 @@ impl Election {
         if self.is_unsynced(&channels) && now < due + self.limit {
             return Err(shortly);
         }
-        if let Some(lost) = &free.lost
-            && self.rules.keep(Mutation::NoCorroboration)
-            && self.membership.is_vouched_for(&lost.node, &channels, now)
-        {
-            return Err(shortly);
-        }
-        if self.is_held_unheard(&self.contests[&address])
-            && self.rules.keep(Mutation::NoCorroboration)
-        {
+        let is_down = |lost: &Silent| !self.membership.is_vouched_for(&lost.node, &channels, now);
+        let is_free = free.lost.as_ref().is_none_or(is_down)
+            && !self.is_held_unheard(&self.contests[&address]);
+        if !is_free && self.rules.keep(Mutation::NoCorroboration) {
             return Err(shortly);
         }
         Ok(())
@@ -316,12 +311,7 @@ impl Election {
             return;
         }
         contest.contested_since = None;
-        self.say_who_holds(Relayed {
-            address,
-            term: best.order.0,
-            holder: best.session,
-            weight: best.order.1,
-        });
+        self.say_who_holds(best.relayed(address));
         self.look_again(address, now + limit);
     }
 

@@ -203,6 +203,15 @@ impl World {
         self.election.owns(ADDRESS)
     }
 
+    /// What it has said of addresses since it was asked last what it decided.
+    fn said(&self) -> impl Iterator<Item = Entry> {
+        let beacons = self.outputs.iter().filter_map(|output| match output {
+            Output::Beacon { beacon, .. } => Some(&beacon.part.entries),
+            _ => None,
+        });
+        beacons.flatten().copied()
+    }
+
     /// What it has decided since it was asked last, without what it sent.
     fn decisions(&mut self) -> Vec<String> {
         std::mem::take(&mut self.outputs)

@@ -27,14 +27,10 @@ fn world(rebalance: bool) -> World {
 
 /// What `a` has offered to `b` since it was asked last.
 fn offered(world: &mut World) -> BTreeSet<IpAddr> {
-    let mut offered = BTreeSet::new();
-    for output in std::mem::take(&mut world.outputs) {
-        if let Output::Beacon { beacon, .. } = output {
-            let entries = beacon.part.entries.into_iter();
-            let to_b = |entry: &Entry| entry.standing == Standing::Offer { to: Session(2) };
-            offered.extend(entries.filter(to_b).map(|entry| entry.address));
-        }
-    }
+    let to_b = |entry: &Entry| entry.standing == Standing::Offer { to: Session(2) };
+    let offered = world.said().filter(to_b).map(|entry| entry.address);
+    let offered = offered.collect();
+    world.outputs.clear();
     offered
 }
 
@@ -106,13 +102,7 @@ fn r2_what_the_best_candidate_does_not_take_for_balance_is_offered_to_no_other()
         world.read_beacon(A, beacon);
         world.pass(INTERVAL, Some(&[]));
     }
-    let to_c = |output: &Output| match output {
-        Output::Beacon { beacon, .. } => {
-            let mut entries = beacon.part.entries.iter();
-            entries.any(|entry| entry.standing == Standing::Offer { to: Session(3) })
-        }
-        _ => false,
-    };
-    assert!(!world.outputs.iter().any(to_c));
+    let to_c = |entry: Entry| entry.standing == Standing::Offer { to: Session(3) };
+    assert!(!world.said().any(to_c));
     assert!(!offered(&mut world).is_empty());
 }

@@ -57,16 +57,16 @@ impl World {
     }
 
     fn hear_by_datagram(&mut self, entries: &[Entry]) {
-        self.hear_by_datagram_from(entries, false);
-    }
-
-    fn hear_by_datagram_from(&mut self, entries: &[Entry], deaf: bool) {
-        let mut beacon = self.beacon(entries);
-        beacon.mac = None;
-        beacon.flags.deaf = deaf;
-        beacon.pulse.interval *= 4;
+        let beacon = self.datagram(entries);
         self.read_beacon(Channel::Unicast, beacon);
         self.pass_no_time();
+    }
+
+    fn datagram(&mut self, entries: &[Entry]) -> Beacon {
+        let mut beacon = self.beacon(entries);
+        beacon.mac = None;
+        beacon.pulse.interval *= 4;
+        beacon
     }
 
     /// `b` announces the address, or answers for it.
@@ -152,7 +152,9 @@ fn r12_who_was_deaf_when_its_beacons_were_last_heard_says_by_datagram_that_it_he
         world.read_beacon(A, beacon);
         world.pass_filtered(1_000, &[], false);
         world.decisions();
-        world.hear_by_datagram_from(&[own(9)], deaf);
+        let mut beacon = world.datagram(&[own(9)]);
+        beacon.flags.deaf = deaf;
+        world.read_beacon(Channel::Unicast, beacon);
         world.see_b();
         let expected = if deaf {
             "announce"

@@ -36,10 +36,8 @@ fn who_leaves_offers_first_and_releases_when_it_is_taken() {
     world.pass(1_000, Some(&[]));
     assert_eq!(world.decisions(), ["own 1 Unclaimed"]);
     world.tell(Input::Leave);
-    let offered = world.outputs.iter().any(|output| {
-        matches!(output, Output::Beacon { beacon, .. }
-            if beacon.part.entries.contains(&entry(1, Standing::Offer { to: Session(2) })))
-    });
+    let offer = entry(1, Standing::Offer { to: Session(2) });
+    let offered = world.said().any(|said| said == offer);
     assert!(offered && world.owns());
     world.hear(&[own(2)]);
     world.pass(20, None);
@@ -121,14 +119,8 @@ fn r13_a_claim_is_relayed_only_when_two_have_been_heard_for_long() {
         world.hear(&[]);
         world.pass(200, Some(&[]));
         world.hear(&[own(term)]);
-        let relays = |output: &Output| match output {
-            Output::Beacon { beacon, .. } => {
-                let mut entries = beacon.part.entries.iter();
-                entries.any(|entry| matches!(entry.standing, Standing::Relayed { .. }))
-            }
-            _ => false,
-        };
-        assert!(!world.outputs.iter().any(relays), "in term {term}");
+        let relays = |entry: Entry| matches!(entry.standing, Standing::Relayed { .. });
+        assert!(!world.said().any(relays), "in term {term}");
     }
 }
 
@@ -157,15 +149,11 @@ fn r13_who_gives_in_says_to_whom() {
     world.tell(Input::Leave);
     world.outputs.clear();
     world.hear(&[own(2)]);
-    let said = world.outputs.iter().filter_map(|output| match output {
-        Output::Beacon { beacon, .. } => Some(beacon.part.entries.clone()),
-        _ => None,
-    });
     let holder = Standing::Relayed {
         holder: Session(2),
         weight: crate::placement::rendezvous_weight(&"b".into(), ADDRESS),
     };
-    let said: Vec<_> = said.flatten().collect();
+    let said: Vec<_> = world.said().collect();
     assert!(said.contains(&entry(1, Standing::Released)), "{said:?}");
     assert!(said.contains(&entry(2, holder)), "{said:?}");
 }
@@ -257,12 +245,8 @@ fn who_leaves_asks_the_others_when_the_one_that_an_operator_wishes_does_not_take
         let beacon = world.beacon_of_c(&[]);
         world.read_beacon(A, beacon);
         world.pass(INTERVAL, Some(&[]));
-        let offer = Standing::Offer { to: Session(3) };
-        let offered = world.outputs.iter().any(|output| {
-            matches!(output, Output::Beacon { beacon, .. }
-                if beacon.part.entries.contains(&entry(1, offer)))
-        });
-        if offered {
+        let offer = entry(1, Standing::Offer { to: Session(3) });
+        if world.said().any(|said| said == offer) {
             let beacon = world.beacon_of_c(&[own(2)]);
             world.read_beacon(A, beacon);
             break;
