@@ -30,8 +30,9 @@ pub const VERSION: u8 = 1;
 /// Octets before the first field.
 pub(super) const HEADER: usize = 28;
 
-/// The longest beacon without its tag: an Ethernet payload of 1,500 octets must hold both.
-pub const LONGEST: usize = 1500 - super::keyring::TAG;
+/// The longest beacon without its tag. Both fit, also as a datagram, into the 1,280 octets that each
+/// link takes which carries IPv6 (RFC 8200 section 5): links of overlays take less than 1,500.
+pub const LONGEST: usize = 1280 - 40 - 8 - super::keyring::TAG;
 
 /// The longest name of a node (RFC 1123 subdomain).
 const LONGEST_NAME: usize = 253;
@@ -40,7 +41,7 @@ const LONGEST_NAME: usize = 253;
 pub const MOST_HEARD: usize = 60;
 
 /// Octets for statements in a beacon of `sender` that lists so many sessions; room for at least
-/// ten of the longest.
+/// four of the longest.
 #[must_use]
 pub fn room_for_entries(sender: &NodeName, heard: usize) -> usize {
     // All other fields, with their types and lengths, at their longest.
