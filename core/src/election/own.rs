@@ -54,12 +54,12 @@ impl Election {
     }
 
     /// R12: whether nothing is heard where it is announced, though there is a station that would be.
-    /// Who owns it gives it up then, and who does not takes it in no case.
+    /// Who owns it gives it up then, and who does not takes it in no case, however long that lasts.
     pub(super) fn is_useless(&self, contest: &Contest) -> bool {
         contest.channels.iter().all(|channel| {
             self.membership
                 .hearing(*channel)
-                .is_some_and(|hearing| hearing.deaf && hearing.has_station(self.now))
+                .is_some_and(|hearing| hearing.ignored)
         })
     }
 

@@ -64,10 +64,13 @@ impl Election {
         let contest = self.contests.get(&address)?;
         let interval = self.interval();
         let asked_until = claims.asked_until;
+        let silent = claims.silent.as_ref().map(|silent| silent.order);
         if let Some(Heard {
             deaf_since: Some(since),
+            order,
             ..
         }) = claims.deaf
+            && silent.is_none_or(|silent| silent < order)
         {
             return Some(Free {
                 reason: OwnReason::OwnerDeaf,

@@ -39,6 +39,8 @@ pub(crate) struct Hearing {
     /// When a proof was needed last that frames arrive.
     needed: Option<Moment>,
     pub(crate) deaf: bool,
+    /// It is deaf, and a station had answered in the last minute when that was noticed.
+    pub(crate) ignored: bool,
     /// The last beacon of this node.
     sent: Option<Moment>,
     /// The silence that its last beacons allowed this node, the latest first.
@@ -57,6 +59,7 @@ impl Hearing {
             unanswered: None,
             needed: None,
             deaf: false,
+            ignored: false,
             sent: None,
             promises: [None; PROMISES],
             fenced_until: Moment::ORIGIN,
@@ -74,6 +77,7 @@ impl Hearing {
         self.last = Some(self.last.map_or(at, |last| last.max(at)));
         self.unanswered = None;
         let was_deaf = std::mem::replace(&mut self.deaf, false);
+        self.ignored = false;
         if was_deaf {
             self.clear_since = now;
         }
@@ -157,6 +161,7 @@ impl Hearing {
         };
         let news = deaf && !self.deaf;
         self.deaf |= deaf;
+        self.ignored |= news && self.has_station(now);
         news
     }
 

@@ -67,6 +67,49 @@ fn who_is_deaf_takes_nothing_from_a_deaf_owner_after_its_loop_was_away() {
 }
 
 #[test]
+fn r12_who_is_deaf_takes_nothing_however_long_that_lasts() {
+    let mut world = world();
+    world.fall_deaf();
+    world.pass(180_000, None);
+    assert_eq!(world.decisions(), Vec::<String>::new());
+    // Somebody is heard again, and nobody has it.
+    world.pass_alone(2_000, true);
+    world.see_gateway();
+    world.pass_alone(2_000, true);
+    assert_eq!(world.decisions(), ["own 4 OwnerSilent"]);
+}
+
+#[test]
+fn r10_a_deaf_claim_does_not_free_what_somebody_else_claimed_later_whom_others_hear() {
+    let mut world = world();
+    let pass = |world: &mut World, vouches: bool| {
+        for _ in 0..40 {
+            let mut deaf = world.beacon_of_c(&[own(2)]);
+            deaf.flags.deaf = true;
+            world.read_beacon(A, deaf);
+            let mut witness = world.beacon(&[]);
+            witness.sender = "d".into();
+            witness.session = Session(4);
+            witness.heard.push(Heard {
+                session: Session(2),
+                age: Duration::ZERO,
+                synced: true,
+            });
+            if !vouches {
+                witness.heard.truncate(1);
+            }
+            world.read_beacon(A, witness);
+            world.pass(INTERVAL, None);
+        }
+    };
+    pass(&mut world, true);
+    assert_eq!(world.decisions(), Vec::<String>::new());
+    pass(&mut world, false);
+    let taken = "own 4 OwnerSilent".to_owned();
+    assert!(world.decisions().contains(&taken));
+}
+
+#[test]
 fn r9_who_hears_again_asks_first_for_the_owner_that_fell_silent_meanwhile() {
     let mut world = world();
     world.fall_deaf();
