@@ -197,7 +197,10 @@ impl Election {
                 }
             }
             Input::Links(links) => self.replace_links(links),
-            Input::Speakers(speakers) => self.speakers = speakers,
+            Input::Speakers(speakers) => {
+                self.speakers = speakers;
+                self.membership.forget_gone(&self.speakers, now);
+            }
             Input::Assign {
                 address,
                 assignment,

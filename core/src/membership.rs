@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::election::Term;
 use crate::frame::beacon::wire::MOST_HEARD;
 use crate::frame::beacon::{Beacon, Heard, Pulse, Session};
 use crate::link::LinkIndex;
@@ -40,6 +41,9 @@ pub const MOST_PEERS: usize = 1024;
 
 /// A start that has not shown within this time that it is no recording is forgotten.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Who has been silent for so long, and is none of the speakers that the API knows, is forgotten.
+const GONE: Duration = Duration::from_mins(10);
 
 /// R15: a peer that is met by datagrams was seen on the link within this time: a network that drops
 /// beacons is told by that from one that is split.
@@ -167,6 +171,14 @@ impl Membership {
         deaf.next() == Some(true) && deaf.all(|deaf| deaf)
     }
 
+    /// How many links this node has.
+    pub(crate) fn links(&self) -> usize {
+        let links = self
+            .channels()
+            .filter(|channel| *channel != Channel::Unicast);
+        links.count()
+    }
+
     pub(crate) fn channels(&self) -> impl Iterator<Item = Channel> {
         self.hearing.keys().copied()
     }
@@ -180,7 +192,7 @@ impl Membership {
                 .or_insert_with(|| Hearing::new(now));
         }
         for peer in self.peers.values_mut() {
-            peer.paths.retain(|path| channels.contains(&path.channel));
+            peer.keep_paths(channels);
         }
         self.plan_silence();
     }
@@ -193,8 +205,8 @@ impl Membership {
 
     /// All have been looked at: notes when that has to be done again.
     pub(crate) fn plan_silence(&mut self) {
-        let peers = self.peers.values();
-        let silent = peers.filter_map(|peer| peer.silence_at(self.interval));
+        let (peers, links) = (self.peers.values(), self.links());
+        let silent = peers.filter_map(|peer| peer.silence_at(self.interval, links));
         let newcomers = self.newcomers.values().map(|&(_, at)| at + PATIENCE);
         self.silence_at = silent.chain(newcomers).min();
     }
@@ -202,7 +214,7 @@ impl Membership {
     /// Something of that peer may call for something sooner than was planned.
     fn plan_sooner(&mut self, node: &NodeName) {
         let peer = self.peers.get(node);
-        let sooner = peer.and_then(|peer| peer.silence_at(self.interval));
+        let sooner = peer.and_then(|peer| peer.silence_at(self.interval, self.links()));
         self.plan_by(sooner);
     }
 
@@ -249,6 +261,40 @@ impl Membership {
     pub(crate) fn claimants(&self, address: IpAddr) -> impl Iterator<Item = (&NodeName, &Peer)> {
         let names = self.claimants.get(&address).into_iter().flatten();
         names.filter_map(|node| self.peers.get_key_value(node))
+    }
+
+    /// Who has been silent for long, and is not among `known`, will not return: a node that was
+    /// replaced. Nothing is known without any.
+    pub(crate) fn forget_gone<T>(&mut self, known: &BTreeMap<NodeName, T>, now: Moment) {
+        if known.is_empty() {
+            return;
+        }
+        self.peers.retain(|node, peer| {
+            let mut paths = peer.paths.iter();
+            known.contains_key(node) || paths.any(|path| now.since(path.last) < GONE)
+        });
+        self.claimants.retain(|_, names| {
+            names.retain(|node| self.peers.contains_key(node));
+            !names.is_empty()
+        });
+    }
+
+    /// An address is given away that was not: what those who are not heard any more have claimed of it
+    /// was before. Says the highest term among that.
+    pub(crate) fn forget_claims(&mut self, address: IpAddr, now: Moment) -> Option<Term> {
+        let mut highest = None;
+        let names = self.claimants.remove(&address).unwrap_or_default();
+        for node in names {
+            let Some(peer) = self.peers.get_mut(&node) else {
+                continue;
+            };
+            if peer.is_heard(now) {
+                self.claimants.entry(address).or_default().push(node);
+            } else {
+                highest = highest.max(peer.book.forget(address));
+            }
+        }
+        highest
     }
 
     /// The claims of `node` of these addresses have changed.
@@ -302,7 +348,9 @@ impl Membership {
             if peer.has_retired(beacon.session) {
                 return Err(Ignored::Replayed);
             }
-            if echo.is_none() && peer.proven {
+            // Which of two starts is the later one, only an echo shows. On a link that carries frames one
+            // way there is none; then whoever is there counts.
+            if echo.is_none() && (peer.proven || peer.is_heard(at)) {
                 if self.newcomers.len() < MOST_PEERS {
                     self.newcomers.insert(beacon.session, (channel, at));
                     self.plan_by(Some(at + PATIENCE));
@@ -356,11 +404,11 @@ impl Membership {
         was_down
     }
 
-    /// A frame of that speaker was seen on a link: it is in the same network (R15). Says whether that
-    /// was not known.
-    pub(crate) fn hear_on_wire(&mut self, node: &NodeName, now: Moment) -> bool {
+    /// A frame of that speaker was seen on that link: it is in the same network (R15). Says whether
+    /// that was not known.
+    pub(crate) fn hear_on_wire(&mut self, node: &NodeName, channel: Channel, now: Moment) -> bool {
         let peer = self.peers.get_mut(node);
-        let before = peer.and_then(|peer| peer.witnessed.replace(now));
+        let before = peer.and_then(|peer| peer.witness(channel, now));
         before.is_none_or(|seen| now.since(seen) > WITNESSED)
     }
 

@@ -320,6 +320,9 @@ impl Election {
     ) -> Result<(), Ignored> {
         let mut changes = std::mem::take(&mut self.changes);
         changes.clear();
+        if self.membership.peer(&beacon.sender).is_none() {
+            self.membership.forget_gone(&self.speakers, self.now);
+        }
         let received = self.membership.receive(channel, beacon, at, &mut changes);
         if let Ok(received) = received {
             self.hear_speaker(channel, at);

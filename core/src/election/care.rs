@@ -139,7 +139,7 @@ impl Election {
     /// A speaker answers for an address.
     fn see_speaker(&mut self, channel: Channel, address: IpAddr, speaker: &NodeName) {
         let now = self.now;
-        let mut is_back = self.membership.hear_on_wire(speaker, now);
+        let mut is_back = self.membership.hear_on_wire(speaker, channel, now);
         let claims = self
             .membership
             .peer(speaker)
@@ -304,23 +304,24 @@ impl Election {
         }
     }
 
-    /// R15: asks on the wire for an address of each peer that is only heard by datagrams: one that this
-    /// node owns too, if there is one.
+    /// R15: asks on each link for an address of each peer that is heard by datagrams, and on no link of
+    /// that address: one that this node owns too, if there is one.
     fn ask_for_witness(&mut self) {
         let (now, interval) = (self.now, self.interval());
+        let links = self.membership.links();
         for (_, peer) in self.membership.peers_mut() {
-            let due = peer.witness_at(interval).is_some_and(|at| at <= now);
-            let Some(path) = peer.path_mut(Channel::Unicast).filter(|_| due) else {
+            if peer.witness_at(interval, links).is_none_or(|due| due > now) {
                 continue;
-            };
-            path.asked = Some(now);
-            let wanted = wanted(&self.contests, &self.config.node, &peer.book)
-                .max_by_key(|(_, contest)| contest.own.is_some());
-            let Some((address, contest)) = wanted else {
-                continue;
-            };
-            for channel in &contest.channels {
-                if let Channel::Link(link) = *channel {
+            }
+            if let Some(path) = peer.path_mut(Channel::Unicast) {
+                path.asked = Some(now);
+            }
+            let is_up = |channel: &Channel| peer.path(*channel).is_some_and(|path| !path.down);
+            for (link, _) in self.links.iter() {
+                let wanted = wanted(&self.contests, &self.config.node, &peer.book, link)
+                    .filter(|(_, contest)| !contest.channels.iter().any(is_up))
+                    .max_by_key(|(_, contest)| contest.own.is_some());
+                if let Some((address, _)) = wanted {
                     self.outputs.push_back(Output::Probe { link, address });
                 }
             }
@@ -334,13 +335,16 @@ impl Election {
             for path in &mut peer.paths {
                 let silent = now.since(path.last_beacon) >= path.suspect;
                 let due = path.asked.is_none_or(|asked| now >= asked + interval);
-                if path.channel == Channel::Unicast || path.down || !silent || !due {
+                if path.down || !silent || !due {
                     continue;
                 }
+                let Channel::Link(link) = path.channel else {
+                    continue;
+                };
                 path.asked = Some(now);
                 self.beat.ask(now);
-                let wanted = wanted(&self.contests, &self.config.node, &peer.book).next();
-                if let (Some((address, _)), Channel::Link(link)) = (wanted, path.channel) {
+                let mut wanted = wanted(&self.contests, &self.config.node, &peer.book, link);
+                if let Some((address, _)) = wanted.next() {
                     self.outputs.push_back(Output::Probe { link, address });
                 }
             }
@@ -354,7 +358,7 @@ impl Election {
         };
         for (_, peer) in self.membership.peers() {
             let down = peer.path(channel).is_some_and(|path| path.down);
-            let mut wanted = wanted(&self.contests, &self.config.node, &peer.book);
+            let mut wanted = wanted(&self.contests, &self.config.node, &peer.book, link);
             if down && let Some((address, _)) = wanted.next() {
                 self.outputs.push_back(Output::Probe { link, address });
             }
@@ -362,15 +366,20 @@ impl Election {
     }
 }
 
-/// The addresses of a peer that `me` may announce too; without one there is nothing to ask for.
+/// The addresses of a peer that `me` may announce on that link too; without one there is nothing to ask
+/// for there.
 fn wanted<'a>(
     contests: &'a BTreeMap<IpAddr, Contest>,
     me: &'a NodeName,
     book: &'a Book,
+    link: LinkIndex,
 ) -> impl Iterator<Item = (IpAddr, &'a Contest)> {
     book.addresses().filter_map(move |address| {
         let contest = contests.get(&address)?;
         contest.candidate(me)?;
-        Some((address, contest))
+        contest
+            .channels
+            .contains(&Channel::Link(link))
+            .then_some((address, contest))
     })
 }

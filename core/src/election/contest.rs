@@ -11,7 +11,7 @@ use crate::frame::beacon::{Entry, Session, Standing};
 use crate::mac::MacAddr;
 use crate::membership::book::Relayed;
 use crate::membership::peer::{Path, Peer};
-use crate::membership::{Channel, WITNESSED, is_heard};
+use crate::membership::{Channel, is_heard};
 use crate::moment::Moment;
 use crate::mutation::Mutation;
 use crate::name::NodeName;
@@ -138,12 +138,13 @@ impl Heard {
 }
 
 impl Contest {
-    pub(super) fn new() -> Self {
+    /// An address of which nothing is known but the `highest` term that was seen.
+    pub(super) fn new(highest: Term) -> Self {
         Self {
             assignment: Assignment::default(),
             interfaces: Interfaces::All,
             channels: Vec::new(),
-            highest: Term::default(),
+            highest,
             last_owner: None,
             free_since: None,
             own: None,
@@ -255,7 +256,7 @@ impl Election {
             .iter()
             .filter(|path| channels.contains(&path.channel));
         on_links.max_by_key(|path| path.last).or_else(|| {
-            let is_here = self.now.since(peer.witnessed?) <= WITNESSED;
+            let is_here = peer.is_witnessed(channels, self.now);
             peer.path(Channel::Unicast)
                 .filter(|_| is_here && self.rules.keep(Mutation::NoUnicast))
         })

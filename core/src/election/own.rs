@@ -210,7 +210,11 @@ impl Election {
     /// These are the candidates from now on.
     pub(super) fn assign(&mut self, address: IpAddr, assignment: Assignment) {
         let me = self.config.node.clone();
-        let mut contest = self.contests.remove(&address).unwrap_or_else(Contest::new);
+        let known = self.contests.remove(&address);
+        let mut contest = known.unwrap_or_else(|| {
+            let highest = self.membership.forget_claims(address, self.now);
+            Contest::new(highest.unwrap_or_default())
+        });
         let seen = assignment.recorded.as_ref().map(|recorded| recorded.term);
         contest.highest = contest.highest.max(seen.unwrap_or_default());
         let before = contest.interfaces.clone();

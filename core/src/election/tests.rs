@@ -12,6 +12,8 @@ mod deaf;
 mod filtered;
 mod lateness;
 mod moves;
+mod recordings;
+mod replaced;
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
 const GATEWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -50,15 +52,8 @@ impl World {
 
     fn link(&mut self, gateways: BTreeSet<IpAddr>) {
         let link = Link {
-            name: "eth0".into(),
-            mac: MacAddr([2, 0, 0, 0, 0, 1]),
-            carrier: true,
-            addresses: BTreeSet::new(),
-            networks: "192.0.2.0/24".parse().into_iter().collect(),
-            link_local: None,
-            router: false,
             gateways,
-            ports: BTreeSet::new(),
+            ..link("eth0", "192.0.2.0/24")
         };
         self.tell(Input::Links([(LINK, link)].into_iter().collect()));
     }
@@ -226,6 +221,20 @@ impl World {
                 Output::Beacon { .. } | Output::Probe { .. } => None,
             })
             .collect()
+    }
+}
+
+fn link(name: &str, network: &str) -> Link {
+    Link {
+        name: name.into(),
+        mac: MacAddr([2, 0, 0, 0, 0, 1]),
+        carrier: true,
+        addresses: BTreeSet::new(),
+        networks: network.parse().into_iter().collect(),
+        link_local: None,
+        router: false,
+        gateways: BTreeSet::new(),
+        ports: BTreeSet::new(),
     }
 }
 
@@ -481,23 +490,5 @@ fn c3_a_stranger_is_answered_once_in_ten_seconds() {
         world.pass(1_000, None);
     }
     assert_eq!(world.decisions(), ["defend"; 3]);
-    assert!(world.owns());
-}
-
-#[test]
-fn a_recording_changes_nothing() {
-    let mut world = World::new(&["a", "b"]);
-    let old = world.beacon(&[own(7)]);
-    world.pass(2_000, Some(&[]));
-    let now = Moment::from_millis(world.now);
-    let replayed = world.election.handle(
-        Input::Beacon {
-            channel: A,
-            beacon: old,
-            at: now,
-        },
-        now,
-    );
-    assert_eq!(replayed, Err(Ignored::Replayed));
     assert!(world.owns());
 }

@@ -70,6 +70,13 @@ impl Book {
         self.claims.get(&address).map(|claim| claim.since)
     }
 
+    /// That claim is none any more. The term that it had.
+    pub(super) fn forget(&mut self, address: IpAddr) -> Option<Term> {
+        let known = self.claims.remove(&address)?;
+        self.digest.remove(&known.entry);
+        Some(known.entry.term)
+    }
+
     /// All claims.
     pub(crate) fn claims(&self) -> impl Iterator<Item = (IpAddr, Term)> {
         self.claims

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::book::{Book, Changes};
 use super::tally::Tally;
 use super::timing::{SUSPECT, tenths};
-use super::{Channel, Ignored};
+use super::{Channel, Ignored, WITNESSED};
 use crate::frame::beacon::{Beacon, Flags, Heard, Session};
 use crate::mac::MacAddr;
 use crate::moment::Moment;
@@ -27,13 +27,16 @@ pub(crate) struct Peer {
     pub(crate) proven: bool,
     pub(crate) book: Book,
     pub(crate) paths: Vec<Path>,
-    /// When a frame of it that is no beacon was last seen on a link (R15).
-    pub(crate) witnessed: Option<Moment>,
+    /// When a frame of it that is no beacon was last seen, by link (R15).
+    witnessed: Vec<(Channel, Moment)>,
     /// When it was heard by datagram last that it has claimed something (R15).
     claimed: Option<Moment>,
     /// Its start before this one ended without a word: nobody knows what it did last.
     pub(super) broke_off: bool,
     retired: VecDeque<Session>,
+    /// The highest number of its beacons on channels that there are no more: what comes when one of
+    /// them is back has a higher one, or is a recording.
+    floor: u64,
 }
 
 /// What is heard of a peer on one channel.
@@ -81,10 +84,11 @@ impl Peer {
             proven,
             book: Book::default(),
             paths: Vec::new(),
-            witnessed: None,
+            witnessed: Vec::new(),
             claimed: None,
             broke_off: false,
             retired: VecDeque::new(),
+            floor: 0,
         }
     }
 
@@ -93,18 +97,54 @@ impl Peer {
         self.retired.contains(&session)
     }
 
-    /// A later start of the same speaker takes its place.
+    /// Whether it is heard on any channel.
+    pub(super) fn is_heard(&self, now: Moment) -> bool {
+        self.paths.iter().any(|path| super::is_heard(path, now))
+    }
+
+    /// Another start of the same speaker takes its place; a later one, if it is `proven`.
     pub(super) fn succeed(&mut self, beacon: &Beacon, proven: bool) {
         let mut retired = std::mem::take(&mut self.retired);
-        if retired.len() == REMEMBERED {
-            retired.pop_front();
+        if proven {
+            if retired.len() == REMEMBERED {
+                retired.pop_front();
+            }
+            retired.push_back(self.session);
         }
-        retired.push_back(self.session);
         *self = Self {
             retired,
             broke_off: !self.paths.iter().any(|path| path.flags.leaving),
             ..Self::new(beacon, proven)
         };
+    }
+
+    /// These are the channels from now on.
+    pub(super) fn keep_paths(&mut self, channels: &[Channel]) {
+        self.paths.retain(|path| {
+            let stays = channels.contains(&path.channel);
+            if !stays {
+                self.floor = self.floor.max(path.sequence);
+            }
+            stays
+        });
+        self.witnessed
+            .retain(|(channel, _)| channels.contains(channel));
+    }
+
+    /// R15: a frame of it was seen on that link. When one was before, if any was.
+    pub(super) fn witness(&mut self, channel: Channel, now: Moment) -> Option<Moment> {
+        let mut links = self.witnessed.iter_mut();
+        if let Some((_, at)) = links.find(|(link, _)| *link == channel) {
+            return Some(std::mem::replace(at, now));
+        }
+        self.witnessed.push((channel, now));
+        None
+    }
+
+    /// R15: whether a frame of it was seen lately on one of those links.
+    pub(crate) fn is_witnessed(&self, channels: &[Channel], now: Moment) -> bool {
+        let mut links = self.witnessed.iter();
+        links.any(|(link, at)| channels.contains(link) && now.since(*at) <= WITNESSED)
     }
 
     pub(crate) fn path(&self, channel: Channel) -> Option<&Path> {
@@ -117,18 +157,18 @@ impl Peer {
 
     /// When its silence calls for something next, if nothing more is heard of it: it is asked for, each
     /// `interval` (R9), or it is down; or the wire is asked whether it is there (R15).
-    pub(super) fn silence_at(&self, interval: Duration) -> Option<Moment> {
+    pub(super) fn silence_at(&self, interval: Duration, links: usize) -> Option<Moment> {
         let paths = self.paths.iter().filter(|path| !path.down);
         let silent = paths.map(|path| path.silence_at(interval));
-        silent.chain(self.witness_at(interval)).min()
+        silent.chain(self.witness_at(interval, links)).min()
     }
 
-    /// R15: when to ask the wire whether it is there, while it is heard by datagrams and on no link: now
-    /// and then, and each `interval` when it has just claimed something.
-    pub(crate) fn witness_at(&self, interval: Duration) -> Option<Moment> {
-        let is_up = |path: &Path| path.channel != Channel::Unicast && !path.down;
+    /// R15: when to ask the wire whether it is there, while it is heard by datagrams and not on all
+    /// `links` of this node: now and then, and each `interval` when it has just claimed something.
+    pub(crate) fn witness_at(&self, interval: Duration, links: usize) -> Option<Moment> {
         let path = self.path(Channel::Unicast).filter(|path| !path.down)?;
-        if self.paths.iter().any(is_up) {
+        let is_up = |path: &&Path| path.channel != Channel::Unicast && !path.down;
+        if self.paths.iter().filter(is_up).count() == links {
             return None;
         }
         let Some(asked) = path.asked else {
@@ -150,15 +190,16 @@ impl Peer {
         limit: Duration,
         changes: &mut Changes,
     ) -> Result<bool, Ignored> {
-        if self.path(channel).is_none() {
+        let known = self.path(channel).map(|path| path.sequence);
+        if beacon.sequence <= known.unwrap_or(self.floor) {
+            return Err(Ignored::Replayed);
+        }
+        if known.is_none() {
             self.paths.push(Path::new(channel, at));
         }
         let Some(path) = self.paths.iter_mut().find(|path| path.channel == channel) else {
             return Ok(false);
         };
-        if beacon.sequence <= path.sequence {
-            return Err(Ignored::Replayed);
-        }
         let was_silent = path.sequence == 0 || path.down || at.since(path.last) >= path.limit;
         let flags = path.flags;
         if path.sequence == 0 {

@@ -90,6 +90,7 @@ fn nobody_is_to_be_looked_at_before_the_moment_that_is_kept() {
         }
         if membership.silence_at().is_some_and(|at| at <= now) {
             passes += 1;
+            let links = membership.links();
             // What an election does then, in short.
             for peer in membership.peers.values_mut() {
                 for path in &mut peer.paths {
@@ -100,7 +101,7 @@ fn nobody_is_to_be_looked_at_before_the_moment_that_is_kept() {
                         path.asked = Some(now);
                     }
                 }
-                if peer.witness_at(INTERVAL).is_some_and(|at| at <= now)
+                if peer.witness_at(INTERVAL, links).is_some_and(|at| at <= now)
                     && let Some(path) = peer.path_mut(Channel::Unicast)
                 {
                     path.asked = Some(now);

@@ -164,3 +164,76 @@ fn r12_who_was_deaf_when_its_beacons_were_last_heard_says_by_datagram_that_it_he
         assert_eq!(world.decisions(), [expected], "deaf: {deaf}");
     }
 }
+
+const OTHER: LinkIndex = LinkIndex(2);
+
+impl World {
+    /// This node has a second link, in a network of its own.
+    fn add_link(&mut self) {
+        let first = Link {
+            gateways: BTreeSet::from([GATEWAY]),
+            ..link("eth0", "192.0.2.0/24")
+        };
+        let second = Link {
+            mac: MacAddr([2, 0, 0, 0, 1, 1]),
+            ..link("eth1", "198.51.100.0/24")
+        };
+        let links = [(LINK, first), (OTHER, second)];
+        self.tell(Input::Links(links.into_iter().collect()));
+    }
+
+    /// `b` is heard on the second link, and by datagram, and claims the address.
+    fn pass_on_other_link(&mut self, milliseconds: u64, entries: &[Entry]) {
+        for _ in 0..milliseconds / INTERVAL {
+            let beacon = self.beacon(entries);
+            self.read_beacon(Channel::Link(OTHER), beacon);
+            self.hear_by_datagram(entries);
+            self.pass_alone(INTERVAL, true);
+        }
+    }
+
+    fn asked_for_address_on(&self, on: LinkIndex) -> usize {
+        let asked = self.outputs.iter().filter(|output| {
+            matches!(output, Output::Probe { link, address } if *link == on && *address == ADDRESS)
+        });
+        asked.count()
+    }
+}
+
+#[test]
+fn r15_what_is_seen_on_one_link_says_nothing_of_another() {
+    let mut world = world(Beacons::Never, false);
+    world.add_link();
+    world.pass_filtered(1_000, &[own(9)], false);
+    world.decisions();
+    world.tell(Input::Seen {
+        link: OTHER,
+        address: IpAddr::from([198, 51, 100, 7]),
+        mac: B,
+    });
+    world.pass_filtered(1_000, &[own(9)], false);
+    assert_eq!(world.decisions(), Vec::<String>::new());
+    world.see_b();
+    assert_eq!(world.decisions(), ["release Outclaimed"]);
+}
+
+#[test]
+fn r15_who_is_heard_on_one_link_is_asked_for_on_the_one_where_it_is_not() {
+    let mut world = world(Beacons::Never, false);
+    world.add_link();
+    world.outputs.clear();
+    world.pass_on_other_link(3_000, &[own(9)]);
+    let asked = world.asked_for_address_on(LINK);
+    assert!(asked >= 3, "{asked}");
+    assert_eq!(world.asked_for_address_on(OTHER), 0);
+}
+
+#[test]
+fn r9_a_silent_owner_is_asked_only_where_the_address_is_announced() {
+    let mut world = world(Beacons::Never, false);
+    world.add_link();
+    world.pass_on_other_link(3_000, &[own(9)]);
+    world.outputs.clear();
+    world.pass_alone(1_000, true);
+    assert_eq!(world.asked_for_address_on(OTHER), 0);
+}

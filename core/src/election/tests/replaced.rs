@@ -1,0 +1,72 @@
+//! Nodes that are replaced, and addresses that are given to others: what is remembered of those before.
+
+use super::*;
+
+const TEN_MINUTES: u64 = 600_000;
+
+impl World {
+    fn speakers(&mut self, names: &[&str]) {
+        let speakers = names.iter().map(|&name| (name.into(), BTreeSet::new()));
+        self.tell(Input::Speakers(speakers.collect()));
+    }
+
+    fn knows_b(&self) -> bool {
+        self.election.membership.peer(&"b".into()).is_some()
+    }
+
+    /// `b` was heard, and what it claimed, and is silent for as long as that.
+    fn silent_for(milliseconds: u64) -> Self {
+        let mut world = Self::new(&["a", "b"]);
+        world.pass(1_000, Some(&[own(3)]));
+        world.pass(milliseconds, None);
+        world
+    }
+}
+
+#[test]
+fn a_node_that_was_replaced_is_forgotten() {
+    let mut world = World::silent_for(TEN_MINUTES);
+    world.speakers(&["a", "c"]);
+    assert!(!world.knows_b());
+    assert_eq!(world.election.membership.claimants(ADDRESS).count(), 0);
+}
+
+#[test]
+fn a_node_that_was_replaced_is_forgotten_when_another_one_comes() {
+    let mut world = World::silent_for(0);
+    world.speakers(&["a", "c"]);
+    assert!(world.knows_b(), "it was heard just now");
+    world.pass(TEN_MINUTES, None);
+    let beacon = world.beacon_of_c(&[]);
+    world.read_beacon(A, beacon);
+    assert!(!world.knows_b());
+}
+
+#[test]
+fn who_is_among_the_speakers_is_not_forgotten_however_long_it_is_silent() {
+    let mut world = World::silent_for(2 * TEN_MINUTES);
+    world.speakers(&["a", "b"]);
+    assert!(world.knows_b());
+}
+
+#[test]
+fn nobody_is_forgotten_before_it_is_known_who_the_speakers_are() {
+    let mut world = World::silent_for(2 * TEN_MINUTES);
+    let beacon = world.beacon_of_c(&[]);
+    world.read_beacon(A, beacon);
+    assert!(world.knows_b());
+}
+
+/// Whoever the address is given to next has nothing to do with the owner before.
+#[test]
+fn c1_what_a_dead_node_claimed_is_asked_for_when_it_is_given_to_another_service() {
+    let mut world = World::silent_for(0);
+    world.tell(Input::Unassign { address: ADDRESS });
+    world.pass(10_000, None);
+    world.outputs.clear();
+    world.assign(&["a"]);
+    world.pass(1_000, None);
+    let asked = |output: &&Output| matches!(output, Output::Probe { .. });
+    assert_eq!(world.outputs.iter().filter(asked).count(), 3);
+    assert_eq!(world.decisions(), ["own 4 Unclaimed"]);
+}
