@@ -8,6 +8,8 @@
 //! - R6 to R8 and R12, what the own silence, absence, blindness and deafness mean: `hearing`
 //! - R10, what peers say of each other: `peer`
 //! - that a beacon is no recording: [`Membership::receive`]
+//!
+//! Whose claims an address has is looked up in `claimants`; whom beacons name as heard is up to `heard`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,15 +17,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::election::Term;
-use crate::frame::beacon::wire::MOST_HEARD;
-use crate::frame::beacon::{Beacon, Heard, Pulse, Session};
+use crate::frame::beacon::{Beacon, Pulse, Session};
 use crate::link::LinkIndex;
 use crate::moment::Moment;
 use crate::mutation::{Mutation, Rules};
 use crate::name::NodeName;
 
 pub(crate) mod book;
+mod claimants;
+mod heard;
 pub(crate) mod hearing;
 mod lateness;
 pub(crate) mod peer;
@@ -41,9 +43,6 @@ pub const MOST_PEERS: usize = 1024;
 
 /// A start that has not shown within this time that it is no recording is forgotten.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Who has been silent for so long, and is none of the speakers that the API knows, is forgotten.
-const GONE: Duration = Duration::from_mins(10);
 
 /// R15: a peer that is met by datagrams was seen on the link within this time: a network that drops
 /// beacons is told by that from one that is split.
@@ -257,67 +256,6 @@ impl Membership {
         received
     }
 
-    /// Those in whose books `address` is, by name.
-    pub(crate) fn claimants(&self, address: IpAddr) -> impl Iterator<Item = (&NodeName, &Peer)> {
-        let names = self.claimants.get(&address).into_iter().flatten();
-        names.filter_map(|node| self.peers.get_key_value(node))
-    }
-
-    /// Who has been silent for long, and is not among `known`, will not return: a node that was
-    /// replaced. Nothing is known without any.
-    pub(crate) fn forget_gone<T>(&mut self, known: &BTreeMap<NodeName, T>, now: Moment) {
-        if known.is_empty() {
-            return;
-        }
-        self.peers.retain(|node, peer| {
-            let mut paths = peer.paths.iter();
-            known.contains_key(node) || paths.any(|path| now.since(path.last) < GONE)
-        });
-        self.claimants.retain(|_, names| {
-            names.retain(|node| self.peers.contains_key(node));
-            !names.is_empty()
-        });
-    }
-
-    /// An address is given away that was not: what those who are not heard any more have claimed of it
-    /// was before. Says the highest term among that.
-    pub(crate) fn forget_claims(&mut self, address: IpAddr, now: Moment) -> Option<Term> {
-        let mut highest = None;
-        let names = self.claimants.remove(&address).unwrap_or_default();
-        for node in names {
-            let Some(peer) = self.peers.get_mut(&node) else {
-                continue;
-            };
-            if peer.is_heard(now) {
-                self.claimants.entry(address).or_default().push(node);
-            } else {
-                highest = highest.max(peer.book.forget(address));
-            }
-        }
-        highest
-    }
-
-    /// The claims of `node` of these addresses have changed.
-    fn note_claimant(&mut self, node: &NodeName, addresses: &[IpAddr]) {
-        let Some(peer) = self.peers.get(node) else {
-            return;
-        };
-        for &address in addresses {
-            let claims = peer.book.get(address).is_some();
-            let names = self.claimants.entry(address).or_default();
-            match names.binary_search(node) {
-                Ok(at) if !claims => {
-                    names.remove(at);
-                }
-                Err(at) if claims => names.insert(at, node.clone()),
-                _ => {}
-            }
-            if names.is_empty() {
-                self.claimants.remove(&address);
-            }
-        }
-    }
-
     fn take_in(
         &mut self,
         channel: Channel,
@@ -412,53 +350,6 @@ impl Membership {
         before.is_none_or(|seen| now.since(seen) > WITNESSED)
     }
 
-    /// What to say in beacons on `channel` of those that are heard there, those who need it most
-    /// first: who does not know yet that it is heard, whose book is not known, who is silent.
-    ///
-    /// Those who need it are all listed, up to [`MOST_HEARD`]; of the others some, `turn` by turn.
-    /// They are written to `urgent`, which is empty, with the help of `others`.
-    pub(crate) fn heard(
-        &self,
-        channel: Channel,
-        now: Moment,
-        turn: usize,
-        urgent: &mut Vec<Heard>,
-        others: &mut Vec<Heard>,
-    ) {
-        // Few enough that fifty speakers cost each other two megabits per second.
-        const LISTED: usize = 12;
-        others.clear();
-        for peer in self.peers.values() {
-            let Some(path) = peer.path(channel) else {
-                continue;
-            };
-            let heard = Heard {
-                session: peer.session,
-                age: now.since(path.last),
-                synced: peer.book.is_synced(),
-            };
-            let silent = heard.age > path.suspect;
-            let knows = path.report(self.session).is_some();
-            if heard.age > path.limit * 10 {
-                continue;
-            }
-            if silent || !knows || !heard.synced {
-                urgent.push(heard);
-            } else {
-                others.push(heard);
-            }
-        }
-        let newcomers = self.newcomers.iter().filter(|(_, (on, _))| *on == channel);
-        urgent.extend(newcomers.map(|(&session, &(_, at))| Heard {
-            session,
-            age: now.since(at),
-            synced: false,
-        }));
-        take_turn(urgent, MOST_HEARD, turn);
-        take_turn(others, LISTED.saturating_sub(urgent.len()), turn);
-        urgent.append(others);
-    }
-
     /// R10: whether a peer other than `suspect` says that it has heard it lately on one of
     /// `channels`.
     pub(crate) fn is_vouched_for(
@@ -489,15 +380,6 @@ impl Membership {
     pub(crate) fn forget_newcomers(&mut self, now: Moment) {
         self.newcomers
             .retain(|_, (_, at)| now.since(*at) < PATIENCE);
-    }
-}
-
-/// Keeps `most` of them, other ones at the next turn.
-fn take_turn(list: &mut Vec<Heard>, most: usize, turn: usize) {
-    if list.len() > most {
-        let start = turn.wrapping_mul(most) % list.len();
-        list.rotate_left(start);
-        list.truncate(most);
     }
 }
 

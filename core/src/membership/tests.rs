@@ -1,7 +1,7 @@
 //! That nobody's silence is noticed late, though not everybody is looked at in each turn.
 
 use super::*;
-use crate::frame::beacon::{Digest, Flags, Part};
+use crate::frame::beacon::{Digest, Flags, Heard, Part};
 use crate::mac::MacAddr;
 
 const ME: Session = Session(1);
