@@ -118,6 +118,8 @@ pub enum Fault {
     Rotate,
     /// Hosts ask all the time, as if they remembered nothing.
     Questions,
+    /// Somebody sends beacons again that were sent before, also those of starts that have ended.
+    Recordings,
 }
 
 /// When faults begin at the earliest: until then all speakers start and find each other.
@@ -172,6 +174,15 @@ impl Plan {
                 at: START,
                 lasts: length - QUIET - START,
                 fault: Fault::Filter(plan.some_nodes(&mut filtering)),
+            });
+        }
+        // And before somebody who records it.
+        let mut recording = Xoshiro256PlusPlus::seed_from_u64(seed ^ 0x5ec0);
+        if recording.random_range(0..12) == 0 {
+            plan.faults.push(Timed {
+                at: START,
+                lasts: length - QUIET - START,
+                fault: Fault::Recordings,
             });
         }
         // Swarm: each run knows some faults only, so that rare ones meet often.

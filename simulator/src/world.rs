@@ -20,10 +20,12 @@ mod faults;
 mod keys;
 mod speakers;
 mod stations;
+mod tape;
 mod wire;
 
 use keys::Keys;
 use stations::HOST_INTERVAL;
+use tape::Tape;
 
 const MILLISECOND: Time = 1_000_000;
 const SECOND: Time = 1000 * MILLISECOND;
@@ -60,6 +62,8 @@ enum Next {
     Sweep(u32),
     /// A node learns the keys.
     Rekey(usize),
+    /// A beacon that was sent before is sent again.
+    Replay,
 }
 
 /// The place of a node: its speaker, if one runs, and what outlives it.
@@ -111,6 +115,7 @@ pub struct World<'a> {
     hearing: Vec<u32>,
     reaching: Vec<u32>,
     keys: Keys,
+    tape: Tape,
 }
 
 /// Runs `plan`, with one rule broken if so wished, and says what happened.
@@ -166,6 +171,7 @@ impl<'a> World<'a> {
             hearing: Vec::new(),
             reaching: Vec::new(),
             keys: Keys::new(plan),
+            tape: Tape::new(plan),
         }
     }
 
@@ -264,6 +270,7 @@ impl<'a> World<'a> {
             Next::Relearn(node, address, version) => self.relearn(node, address, version),
             Next::Sweep(left) => self.sweep(left),
             Next::Rekey(node) => self.rekey(node),
+            Next::Replay => self.replay(),
         }
     }
 

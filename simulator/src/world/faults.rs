@@ -62,6 +62,7 @@ impl World<'_> {
             }
             Fault::Disorder(nodes) => self.disorder(nodes, lasts),
             Fault::Rotate => self.schedule(self.now, Next::Sweep(2)),
+            Fault::Recordings => self.schedule(self.now, Next::Replay),
             _ => {}
         }
     }

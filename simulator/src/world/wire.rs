@@ -53,6 +53,9 @@ impl World<'_> {
             Kind::Beacon
         };
         let arrived = self.seal(from, channel, beacon);
+        if kind == Kind::Beacon {
+            self.tape.record(&arrived, &mut self.rng);
+        }
         for to in 0..self.plan.nodes {
             if to == from || self.places[to].node.is_none() {
                 continue;
