@@ -27,18 +27,25 @@ pub async fn compete(
     mut contender: Contender,
     replica: Replica,
     shutdown: CancellationToken,
-    lead: impl Fn(CancellationToken) -> JoinHandle<()>,
+    lead: impl Fn(CancellationToken, Option<Timestamp>) -> JoinHandle<()>,
 ) {
     let api: Api<Lease> = Api::namespaced(client, namespace);
     let Replica { clock, heartbeat } = replica;
     let mut session: Option<(CancellationToken, JoinHandle<()>)> = None;
     let mut said = None;
     let mut acquired = None;
+    let mut renewed = None;
     loop {
         heartbeat.beat();
         while let Some(output) = contender.poll_output() {
             let input = match output {
-                Output::Read => read(&api, limit(&contender, clock), &mut said).await,
+                Output::Read => {
+                    let lease = read(&api, limit(&contender, clock), &mut said).await;
+                    if let (Ok(lease), None) = (&lease, &session) {
+                        renewed = renewal(lease.as_ref());
+                    }
+                    lease.map_or(Input::ReadFailed, |lease| Input::Read(lease.map(observed)))
+                }
                 Output::Write(write) => {
                     if write.acquires {
                         acquired = Some(MicroTime(Timestamp::now()));
@@ -49,7 +56,7 @@ pub async fn compete(
                 Output::Gained => {
                     tracing::info!("leading");
                     let token = CancellationToken::new();
-                    session = Some((token.clone(), lead(token)));
+                    session = Some((token.clone(), lead(token, renewed)));
                     continue;
                 }
                 Output::Lost(loss) => {
@@ -94,17 +101,28 @@ fn limit(contender: &Contender, clock: Clock) -> Duration {
     due.map_or(TIMEOUT, |due| due.min(TIMEOUT))
 }
 
-async fn read(api: &Api<Lease>, limit: Duration, said: &mut Option<CallError>) -> Input {
+/// The Lease; what is wrong is said.
+async fn read(
+    api: &Api<Lease>,
+    limit: Duration,
+    said: &mut Option<CallError>,
+) -> Result<Option<Lease>, ()> {
     match with_timeout(limit, api.get_opt(LEASE)).await {
         Ok(lease) => {
             said.take();
-            Input::Read(lease.map(observed))
+            Ok(lease)
         }
         Err(error) => {
             say(error, said);
-            Input::ReadFailed
+            Err(())
         }
     }
+}
+
+/// Until when somebody led, by that replica's clock.
+fn renewal(lease: Option<&Lease>) -> Option<Timestamp> {
+    let spec = lease?.spec.as_ref()?;
+    spec.renew_time.as_ref().map(|renewed| renewed.0)
 }
 
 /// The Lease as `write` wants it. `acquired` is since when this replica holds it.

@@ -141,7 +141,9 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         listed,
         heartbeat: in_session,
     };
-    let lead = |token: CancellationToken| session.clone().start(token);
+    let lead = |token: CancellationToken, unled_since: Option<Timestamp>| {
+        session.clone().start(token, unled_since)
+    };
     let replica = Replica {
         clock,
         heartbeat: competing,
@@ -181,7 +183,8 @@ struct Session {
 }
 
 impl Session {
-    fn start(self, token: CancellationToken) -> JoinHandle<()> {
+    /// Nobody has led since then, if anybody ever has.
+    fn start(self, token: CancellationToken, unled_since: Option<Timestamp>) -> JoinHandle<()> {
         tokio::spawn(async move {
             self.metrics.leader.set(1);
             let (sender, inputs) = mpsc::channel(INPUTS);
@@ -191,7 +194,7 @@ impl Session {
                 self.client.clone(),
                 self.namespace.clone(),
             ));
-            self.work(inputs, &token).await;
+            self.work(inputs, unled_since, &token).await;
             drop(tasks);
             self.metrics.forget();
             self.listed.set_ok();
@@ -236,10 +239,16 @@ impl Session {
 
     /// Owns the state. Ends when told to; writes that are under way then are dropped, and whoever
     /// leads next sees what came of them.
-    async fn work(&self, mut inputs: mpsc::Receiver<Input>, token: &CancellationToken) {
+    async fn work(
+        &self,
+        mut inputs: mpsc::Receiver<Input>,
+        unled_since: Option<Timestamp>,
+        token: &CancellationToken,
+    ) {
         let seed = self.clock.now().as_nanos() ^ u64::from(std::process::id());
-        let mut state =
-            State::new(self.settings.clone(), seed).at(self.clock.now(), Timestamp::now());
+        let mut state = State::new(self.settings.clone(), seed)
+            .at(self.clock.now(), Timestamp::now())
+            .unled_since(unled_since);
         let mut writers = JoinSet::new();
         let mut begun = Instant::now();
         loop {

@@ -142,6 +142,8 @@ pub struct State {
     grace: Grace,
     /// What is still to be told of addresses that have moved.
     notes: BTreeMap<ServiceName, Vec<Note>>,
+    /// Until then there was another leader, who has told of what moved.
+    unled_since: Option<Timestamp>,
     anchor: Anchor,
     schedule: Schedule,
     tally: Tally,
@@ -173,6 +175,7 @@ impl State {
             contested: BTreeSet::new(),
             grace: Grace::default(),
             notes: BTreeMap::new(),
+            unled_since: None,
             anchor: Anchor::default(),
             schedule: Schedule::default(),
             tally: Tally::default(),
@@ -185,6 +188,13 @@ impl State {
     #[must_use]
     pub const fn at(mut self, now: Moment, wall: Timestamp) -> Self {
         self.anchor = Anchor { now, wall };
+        self
+    }
+
+    /// The same state, told until when another leader has told of what moved.
+    #[must_use]
+    pub const fn unled_since(mut self, renewed: Option<Timestamp>) -> Self {
+        self.unled_since = renewed;
         self
     }
 

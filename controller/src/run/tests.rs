@@ -31,7 +31,7 @@ async fn a_session_gives_a_sign_of_life_at_rest_too_and_owes_none_when_it_has_en
     let heartbeat = health.liveness("session", ALIVE);
     let token = CancellationToken::new();
     let listed = health.readiness("session", "not started yet");
-    let task = session(heartbeat.clone(), listed).start(token.clone());
+    let task = session(heartbeat.clone(), listed).start(token.clone(), None);
     for _ in 0..3 {
         heartbeat.rest();
         tokio::time::sleep(LONGEST_PAUSE * 2).await;

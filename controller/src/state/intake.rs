@@ -288,9 +288,7 @@ impl State {
                 self.yield_to_creator(address, now);
             }
             self.mark_announcement(address);
-            if let Some(old) = &old {
-                self.note_news(address, old);
-            }
+            self.note_news(address, old.as_ref());
             let services = old.iter().flat_map(AnnouncementFacts::services);
             for service in services {
                 self.schedule.mark(Target::Service(service));

@@ -15,14 +15,18 @@ use crate::reason::EventReason;
 const MOST: usize = 16;
 
 impl State {
-    /// An Announcement has changed, and was `old` before. What a list says anew after a restart is
-    /// no news: there is no old then.
-    pub(super) fn note_news(&mut self, address: IpAddr, old: &AnnouncementFacts) {
+    /// An Announcement has changed, and was `old` before; without, it was not known. What a list says
+    /// then is news if it came about while nobody led.
+    pub(super) fn note_news(&mut self, address: IpAddr, old: Option<&AnnouncementFacts>) {
         let Some(new) = self.announcements.get(&address) else {
             return;
         };
-        let moved = (new.claim.term > old.claim.term).then(|| moved(address, new));
-        let conflict = (new.conflict != old.conflict).then(|| conflict(address, new));
+        let while_unled = self.unled_since.zip(new.claim.since);
+        let while_unled = while_unled.is_some_and(|(unled, moved)| moved > unled);
+        let has_moved = old.map_or(while_unled, |old| new.claim.term > old.claim.term);
+        let moved = has_moved.then(|| moved(address, new));
+        let disputed = old.is_some_and(|old| new.conflict != old.conflict);
+        let conflict = disputed.then(|| conflict(address, new));
         let notes: Vec<Note> = [moved, conflict].into_iter().flatten().flatten().collect();
         if notes.is_empty() {
             return;

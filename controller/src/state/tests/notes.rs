@@ -1,5 +1,7 @@
 //! What a Service's events say of addresses that have moved, or that another host uses.
 
+use k8s_openapi::jiff::Timestamp;
+
 use super::world::World;
 use crate::facts::ClaimFacts;
 
@@ -63,6 +65,27 @@ fn what_is_no_move_is_not_told() {
     world.list_everything();
     world.settle();
     assert_eq!(world.events, Vec::<String>::new());
+}
+
+/// The node that the leader ran on has crashed: another replica leads when the Lease has run out.
+#[test]
+fn a_move_while_nobody_led_is_told_by_who_leads_next() {
+    let at = |second| Timestamp::from_second(second).expect("in range");
+    for (since, told) in [(at(99), 0), (at(101), 1)] {
+        let mut world = announced();
+        let moved = ClaimFacts {
+            since: Some(since),
+            ..claim(2, Some("a"), "OwnerSilent", Some(212))
+        };
+        world.claim_all("b", &moved);
+        // The leader has ended before it has told anybody.
+        world.restart_unled_since(Some(at(100)));
+        world.settle();
+        assert_eq!(world.events.len(), told, "{:?}", world.events);
+        world.list_everything();
+        world.settle();
+        assert_eq!(world.events.len(), told, "a list says nothing new");
+    }
 }
 
 #[test]

@@ -84,7 +84,12 @@ impl World {
 
     /// The controller starts anew.
     pub(super) fn restart(&mut self) {
-        self.state = State::new(self.settings.clone(), 2);
+        self.restart_unled_since(None);
+    }
+
+    /// The controller starts anew, and nobody has led since then.
+    pub(super) fn restart_unled_since(&mut self, renewed: Option<Timestamp>) {
+        self.state = State::new(self.settings.clone(), 2).unled_since(renewed);
         self.list_everything();
     }
 
