@@ -152,7 +152,7 @@ impl Segment {
                     let mac = GATEWAY_MAC;
                     self.tell(node, Input::Seen { link, address, mac });
                 }
-                Output::Own(owned) => announcer.handle(
+                Output::Own(owned) | Output::Relink(owned) => announcer.handle(
                     announcer::Input::Own {
                         address: owned.address,
                         interfaces: owned.interfaces,

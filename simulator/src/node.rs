@@ -249,13 +249,13 @@ impl Node {
                     let once = announcer::Input::Once { address };
                     self.announcer.handle(once, now);
                 }
-                Output::Own(owned) => {
+                Output::Own(ref owned) | Output::Relink(ref owned) => {
                     let own = announcer::Input::Own {
                         address: owned.address,
                         interfaces: owned.interfaces.clone(),
                     };
                     self.announcer.handle(own, now);
-                    self.effects.push(Effect::Decided(Output::Own(owned)));
+                    self.effects.push(Effect::Decided(output));
                     self.announce(now);
                 }
                 Output::Release { address, .. } => {

@@ -27,7 +27,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwether_core::announcer::{self, Announcer};
-use bellwether_core::election::{self, Election};
+use bellwether_core::election::{self, Election, Owned};
 use bellwether_core::frame::Frame;
 use bellwether_core::frame::beacon::Session;
 use bellwether_core::frame::beacon::keyring::Keyring;
@@ -344,15 +344,11 @@ impl L2 {
     fn act_on(&mut self, decision: election::Output, now: Moment) {
         match decision {
             election::Output::Own(owned) => {
-                let input = announcer::Input::Own {
-                    address: owned.address,
-                    interfaces: owned.interfaces.clone(),
-                };
-                self.announcer.handle(input, now);
                 self.metrics.moves.own(&owned);
-                self.reports.own(owned);
+                self.announce_on(owned, now);
                 set(&self.metrics.owned, self.election.owned_count());
             }
+            election::Output::Relink(owned) => self.announce_on(owned, now),
             election::Output::Release { address, reason } => {
                 let prepared = self
                     .assignments
@@ -393,6 +389,16 @@ impl L2 {
             }
             election::Output::Left => self.left = true,
         }
+    }
+
+    /// Has an address of this node announced on the links that it is for, and reports on which it is.
+    fn announce_on(&mut self, owned: Owned, now: Moment) {
+        let input = announcer::Input::Own {
+            address: owned.address,
+            interfaces: owned.interfaces.clone(),
+        };
+        self.announcer.handle(input, now);
+        self.reports.own(owned);
     }
 
     /// Answers what has come in on a socket.

@@ -18,8 +18,10 @@ use crate::placement::Interfaces;
 /// What the election has decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
-    /// This node announces the address from now on, or on other links than before.
+    /// This node has claimed the address, and announces it from now on.
     Own(Owned),
+    /// This node announces the address as before, but on other links. That is no new claim.
+    Relink(Owned),
     /// This node does not announce the address any more.
     Release {
         /// The address.

@@ -226,7 +226,7 @@ impl Election {
         if contest.interfaces != before
             && let Some(owned) = contest.owned(address)
         {
-            self.outputs.push_back(Output::Own(owned));
+            self.outputs.push_back(Output::Relink(owned));
         }
         let nobody = contest.assignment.candidates.is_empty();
         self.contests.insert(address, contest);

@@ -13,6 +13,7 @@ mod filtered;
 mod lateness;
 mod moves;
 mod recordings;
+mod relink;
 mod replaced;
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
@@ -213,6 +214,7 @@ impl World {
             .into_iter()
             .filter_map(|output| match output {
                 Output::Own(owned) => Some(format!("own {} {}", owned.term.0, owned.reason)),
+                Output::Relink(owned) => Some(format!("relink {}", owned.term.0)),
                 Output::Release { reason, .. } => Some(format!("release {reason}")),
                 Output::Announce { .. } => Some("announce".to_owned()),
                 Output::Defend { .. } => Some("defend".to_owned()),

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use bellwether_core::mac::MacAddr;
 use bellwether_core::placement::Interfaces;
+use bellwether_speaker::l2::Report;
 
 use crate::lan::*;
 use crate::namespace::{Namespace, with_privileges};
@@ -159,6 +160,32 @@ fn a_link_that_is_renamed_goes_on_under_its_new_name() {
         assert_eq!(
             (speaker.metrics.owned.get(), speaker.metric(released)),
             (2, 0)
+        );
+    });
+}
+
+/// An address that is to be announced on other links of its owner than before was claimed once.
+#[test]
+fn a_change_of_links_alone_is_no_claim() {
+    with_privileges(|| {
+        let lan = Lan::new();
+        let mut speaker = Speaker::announcing(&lan.node, "192.0.2.10");
+        lan.tap.next(announcement);
+        let eth0 = Interfaces::Named(["eth0".into()].into());
+        speaker.assign_on("192.0.2.10", &[NODE], &eth0);
+        eventually("it is told", || {
+            let owned = speaker.owns("192.0.2.10");
+            owned.is_some_and(|owned| owned.interfaces == eth0)
+        });
+        let reported = std::iter::from_fn(|| speaker.reports.try_recv().ok());
+        let owns = reported.filter(|report| matches!(report, Report::Own(_)));
+        assert_eq!(owns.count(), 2, "the status names the links");
+        let text = speaker.text();
+        let claims = text.lines().filter(|line| line.starts_with("claims_total"));
+        let claims: Vec<_> = claims.collect();
+        assert!(
+            matches!(claims[..], [one] if one.ends_with(" 1")),
+            "{claims:?}"
         );
     });
 }

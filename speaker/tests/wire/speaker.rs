@@ -217,10 +217,16 @@ impl Speaker {
         self.looks.borrow().clone().expect("what it is at")
     }
 
-    /// The value of one of its metrics, by its name and labels.
-    pub fn metric(&self, name: &str) -> u64 {
+    /// All its metrics.
+    pub fn text(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a string takes everything");
+        text
+    }
+
+    /// The value of one of its metrics, by its name and labels.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.text();
         let mut lines = text.lines();
         let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.and_then(|value| value.parse().ok()).unwrap_or(0)
