@@ -225,13 +225,11 @@ impl Desk {
 
     fn report(&mut self, report: Report) {
         match &report {
-            // While an address moves, two nodes announce it for a moment; that is no conflict.
-            Report::Foreign(claim) if self.view.is_speakers_mac(claim.mac) => return,
             Report::Foreign(claim) => {
                 tracing::warn!(
                     address = %claim.address,
                     mac = %claim.mac,
-                    "another station uses an address that this node announces"
+                    "another station uses an address that is to be announced here"
                 );
             }
             Report::Own(owned) => {

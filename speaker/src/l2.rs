@@ -384,8 +384,7 @@ impl L2 {
                 }
             }
             election::Output::Conflict { address, mac } => {
-                self.metrics.foreign_claims.inc();
-                self.reports.foreign(ForeignClaim { address, mac }, now);
+                self.stranger(ForeignClaim { address, mac }, now);
             }
             election::Output::Left => self.left = true,
         }
@@ -447,8 +446,10 @@ impl L2 {
             match respond(&received, link, &self.links, announces) {
                 Verdict::Answer(frame) => self.send(index, &frame, &self.metrics.replies),
                 Verdict::Foreign(claim) => {
-                    self.metrics.foreign_claims.inc();
-                    self.reports.foreign(claim, now);
+                    // While an address moves, two nodes announce it for a moment; that is no conflict.
+                    if self.election.speaker_with(index, claim.mac).is_none() {
+                        self.stranger(claim, now);
+                    }
                 }
                 Verdict::Ignore(cause) => {
                     channel.of(&self.metrics.ignored).inc();
@@ -456,6 +457,12 @@ impl L2 {
                 }
             }
         }
+    }
+
+    /// A station that is no speaker uses an address of this node.
+    fn stranger(&mut self, claim: ForeignClaim, now: Moment) {
+        self.metrics.foreign_claims.inc();
+        self.reports.foreign(claim, now);
     }
 
     fn send(&self, link: LinkIndex, frame: &Frame, sent: &PerProtocol) {

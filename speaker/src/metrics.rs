@@ -124,7 +124,7 @@ pub struct Metrics {
     pub announcements: PerProtocol,
     /// Questions sent in nobody's name.
     pub probes: PerProtocol,
-    /// Frames by which another station claimed an announced address.
+    /// Frames by which a station that is no speaker claimed an address of this node.
     pub foreign_claims: Counter,
     /// Addresses that came and went.
     pub moves: Moves,
@@ -204,7 +204,8 @@ impl Metrics {
         for (name, help, counter) in [
             (
                 "foreign_claims",
-                "Frames by which another station claimed an address that this node announces",
+                "Frames by which a station that is no speaker claimed an address that this node \
+                 announces, or was about to",
                 &self.foreign_claims,
             ),
             (

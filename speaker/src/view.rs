@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bellwether_core::election::{Assignment, Recorded};
-use bellwether_core::mac::MacAddr;
 use bellwether_core::name::{AdvertisementName, LinkName, NodeName};
 use bellwether_core::placement::{
     AdvertisedNode, Interfaces, NodeLink, candidates, on_its_network,
@@ -104,14 +103,6 @@ impl View {
         ]
         .into_iter()
         .filter_map(|(kind, listed)| (!listed).then_some(kind))
-    }
-
-    /// Whether a node of the cluster announces from this MAC address.
-    #[must_use]
-    pub fn is_speakers_mac(&self, mac: MacAddr) -> bool {
-        self.speakers
-            .values()
-            .any(|peer| peer.contact.macs.contains(&mac))
     }
 
     /// Takes in what happened to Announcements.

@@ -169,8 +169,9 @@ impl Election {
         })
     }
 
-    /// The speaker that has that MAC address on that link.
-    fn speaker_with(&self, link: LinkIndex, mac: MacAddr) -> Option<NodeName> {
+    /// The other speaker that has that MAC address on that link.
+    #[must_use]
+    pub fn speaker_with(&self, link: LinkIndex, mac: MacAddr) -> Option<NodeName> {
         let channel = Channel::Link(link);
         let heard = self
             .membership

@@ -29,7 +29,7 @@ pub enum Report {
         /// Why.
         reason: ReleaseReason,
     },
-    /// Another station claims an address that this node announces.
+    /// A station that is no speaker claims an address that this node announces, or was about to.
     Foreign(ForeignClaim),
     /// The links on which the thread cannot listen, and why; all of them.
     Closed(BTreeMap<LinkName, String>),

@@ -6,6 +6,8 @@ use bellwether_core::frame::Packet;
 use bellwether_core::frame::arp::{Arp, Operation};
 use bellwether_core::frame::ethernet::VlanId;
 use bellwether_core::placement::Interfaces;
+use bellwether_speaker::contacts::Contact;
+use bellwether_speaker::l2::Report;
 
 use crate::lan::*;
 use crate::namespace::{Namespace, with_privileges};
@@ -149,6 +151,27 @@ fn a4_askers_that_cannot_exist_are_not_answered_and_users_of_the_address_are_cou
         let reported = std::iter::from_fn(|| speaker.reports.try_recv().ok())
             .any(|report| format!("{report:?}").contains("Foreign"));
         assert!(reported);
+    });
+}
+
+/// While an address moves, two nodes announce it for a moment.
+#[test]
+fn what_another_speaker_says_of_an_address_is_not_counted_as_a_strangers_claim() {
+    with_privileges(|| {
+        let (lan, mut speaker) = announced();
+        let contact = Contact {
+            macs: [STRANGER_MAC].into(),
+            addresses: Vec::new(),
+        };
+        speaker
+            .inbox
+            .set_contacts([("other".into(), contact)].into());
+        speaker.look();
+        lan.tap.say(&request(STRANGER_MAC, VIP, VIP));
+        assert_eq!(answered(&lan.tap), NOBODY);
+        let reported = std::iter::from_fn(|| speaker.reports.try_recv().ok())
+            .any(|report| matches!(report, Report::Foreign(_)));
+        assert_eq!((speaker.metrics.foreign_claims.get(), reported), (0, false));
     });
 }
 
