@@ -64,7 +64,9 @@ use book::Book;
 use contest::Contest;
 pub use input::{Assignment, Input, Recorded, Term};
 pub use output::{Output, OwnReason, Owned, ReleaseReason};
-pub use snapshot::{ChannelSnapshot, ContestSnapshot, PathSnapshot, PeerSnapshot, Snapshot};
+pub use snapshot::{
+    CONFLICT_OVER, ChannelSnapshot, ContestSnapshot, PathSnapshot, PeerSnapshot, Snapshot,
+};
 
 /// How often an address of which something has changed is looked at in a turn, at most on average.
 const MOST_LOOKS: usize = 16;

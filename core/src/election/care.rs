@@ -119,7 +119,7 @@ impl Election {
             return;
         };
         if owns {
-            contest.conflict = Some(mac);
+            contest.conflict = Some((mac, now));
             if contest
                 .defended
                 .is_none_or(|last| now.since(last) >= DEFEND)
@@ -128,7 +128,7 @@ impl Election {
                 self.outputs.push_back(Output::Defend { address });
             }
         } else if contest.probe.take().is_some() {
-            contest.conflict = Some(mac);
+            contest.conflict = Some((mac, now));
             contest.not_before = now + CONFLICT;
             let again = contest.not_before;
             self.outputs.push_back(Output::Conflict { address, mac });

@@ -36,8 +36,8 @@ pub(super) struct Contest {
     /// When the claim came in of the successor that it was handed over to last.
     pub(super) handed_over: Option<Moment>,
     pub(super) probe: Option<Probe>,
-    /// A stranger that uses it, and until when to leave it alone.
-    pub(super) conflict: Option<MacAddr>,
+    /// A stranger that uses it, when it was seen to last, and until when to leave the address alone.
+    pub(super) conflict: Option<(MacAddr, Moment)>,
     pub(super) not_before: Moment,
     /// Since when two others claim it.
     pub(super) contested_since: Option<Moment>,

@@ -193,6 +193,7 @@ impl Election {
             return;
         };
         contest.free_since = Some(now);
+        contest.conflict = None;
         contest.last_owner = Some(self.config.node.clone());
         self.book.say(
             Entry {

@@ -12,6 +12,9 @@ use crate::mac::MacAddr;
 use crate::membership::{Channel, is_heard};
 use crate::name::NodeName;
 
+/// After how long without a sign of a stranger that uses an address it counts as gone.
+pub const CONFLICT_OVER: Duration = Duration::from_mins(1);
+
 /// What an election is at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -112,7 +115,7 @@ pub struct ContestSnapshot {
     pub held: Option<Duration>,
     /// The node that it is offered to.
     pub offered_to: Option<NodeName>,
-    /// A stranger that uses it.
+    /// A stranger that uses it: it was seen to not longer ago than [`CONFLICT_OVER`].
     pub conflict: Option<MacAddr>,
     /// Candidates that are not heard, in this node's view.
     pub unheard: Vec<NodeName>,
@@ -195,7 +198,10 @@ impl Election {
                     .as_ref()
                     .and_then(|own| own.offer.as_ref())
                     .map(|offer| offer.node.clone()),
-                conflict: contest.conflict,
+                conflict: contest
+                    .conflict
+                    .filter(|(_, seen)| self.now.since(*seen) < CONFLICT_OVER)
+                    .map(|(mac, _)| mac),
                 unheard: contest
                     .assignment
                     .candidates

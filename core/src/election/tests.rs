@@ -8,6 +8,7 @@ use crate::membership::Channel;
 use crate::placement::{Candidate, Interfaces};
 
 mod balance;
+mod conflict;
 mod deaf;
 mod filtered;
 mod lateness;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bellwether_core::election::{Owned, ReleaseReason};
+use bellwether_core::election::{CONFLICT_OVER, Owned, ReleaseReason};
 use bellwether_core::mac::MacAddr;
 use bellwether_core::moment::Moment;
 use k8s_openapi::jiff::Timestamp;
@@ -12,9 +12,6 @@ use k8s_openapi::jiff::Timestamp;
 /// How long a status may name this node after it has released the address, so that the node that
 /// takes it over can say so itself, with one write instead of two.
 const SUCCESSION: Duration = Duration::from_secs(5);
-
-/// After how long without a foreign claim a conflict is over.
-const CONFLICT_OVER: Duration = Duration::from_mins(1);
 
 /// An address that this node owns.
 #[derive(Clone, Debug)]
