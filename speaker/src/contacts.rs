@@ -15,5 +15,14 @@ pub struct Contact {
     pub addresses: Vec<IpAddr>,
 }
 
+impl Contact {
+    /// Whether the speaker has ever said where it is: of a node on which none has run there is a Speaker
+    /// object too.
+    #[must_use]
+    pub fn has_run(&self) -> bool {
+        !self.macs.is_empty() || !self.addresses.is_empty()
+    }
+}
+
 /// All other speakers, by node.
 pub type Contacts = BTreeMap<NodeName, Contact>;

@@ -312,6 +312,7 @@ impl L2 {
         let mut election = self.election.snapshot();
         look::forget_gone(&mut election, &self.contacts);
         Look {
+            unheard: look::unheard(&election, &self.contacts),
             election,
             links: Arc::clone(&self.links),
             traffic: self.traffic.clone(),

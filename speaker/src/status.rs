@@ -14,7 +14,7 @@ use bellwether_core::link::LinkIndex;
 use bellwether_core::mac::MacAddr;
 use bellwether_core::membership::Channel;
 use bellwether_core::membership::timing::Profile;
-use bellwether_core::name::LinkName;
+use bellwether_core::name::{LinkName, NodeName};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -96,6 +96,8 @@ pub struct Status {
     pub links: Vec<LinkStatus>,
     /// The beacons of each channel.
     pub beacons: Vec<BeaconStatus>,
+    /// The nodes of speakers that should be there, and were heard nowhere.
+    pub unheard: Vec<NodeName>,
     /// What it knows of others, and who has which address.
     #[serde(flatten)]
     pub snapshot: Snapshot,
@@ -179,6 +181,7 @@ impl Status {
             signing_key: look.signing_key,
             links: links.collect(),
             beacons: beacons.collect(),
+            unheard: look.unheard.clone(),
             snapshot: look.election.clone(),
         }
     }

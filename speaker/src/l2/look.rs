@@ -1,11 +1,13 @@
 //! What the L2 thread is at, for people: metrics, conditions and `bellwether-speaker status`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bellwether_core::election::Snapshot;
 use bellwether_core::frame::beacon::keyring::Rejected;
 use bellwether_core::link::Links;
 use bellwether_core::membership::{Channel, Ignored};
+use bellwether_core::name::NodeName;
 use serde::{Deserialize, Serialize};
 
 use crate::contacts::Contacts;
@@ -16,6 +18,10 @@ pub struct Look {
     /// What the election is at. Peers that are silent are left out if no Speaker object stands for
     /// them any more.
     pub election: Snapshot,
+    /// The nodes of speakers that the API knows, and that were heard nowhere: not since this one started,
+    /// or not since the links are gone on which they were. Those that never said where they are may never
+    /// have run, and are left out.
+    pub unheard: Vec<NodeName>,
     /// The links that the thread works with.
     pub links: Arc<Links>,
     /// What was counted on each channel.
@@ -30,6 +36,15 @@ pub(super) fn forget_gone(snapshot: &mut Snapshot, contacts: &Contacts) {
     snapshot
         .peers
         .retain(|peer| contacts.contains_key(&peer.node) || peer.paths.iter().any(|path| path.up));
+}
+
+/// The nodes of `contacts` of which `snapshot` does not say where they were heard.
+pub(super) fn unheard(snapshot: &Snapshot, contacts: &Contacts) -> Vec<NodeName> {
+    let peers = snapshot.peers.iter().filter(|peer| !peer.paths.is_empty());
+    let heard: BTreeSet<_> = peers.map(|peer| &peer.node).collect();
+    let known = contacts.iter().filter(|(_, contact)| contact.has_run());
+    let absent = known.filter(|(node, _)| !heard.contains(node));
+    absent.map(|(node, _)| node.clone()).collect()
 }
 
 /// The beacons of each channel. There are few, so they are searched one by one.
@@ -174,20 +189,47 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_silent_peer_is_told_of_while_a_speaker_object_stands_for_it() {
-        let mut snapshot = Snapshot {
+    fn snapshot(peers: Vec<PeerSnapshot>) -> Snapshot {
+        Snapshot {
             node: "a".into(),
             session: Session(1),
             leaving: false,
             channels: Vec::new(),
-            peers: vec![peer("down", false), peer("gone", false), peer("new", true)],
+            peers,
             addresses: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_silent_peer_is_told_of_while_a_speaker_object_stands_for_it() {
+        let peers = vec![peer("down", false), peer("gone", false), peer("new", true)];
+        let mut snapshot = snapshot(peers);
         let contacts = Contacts::from([("down".into(), Contact::default())]);
         forget_gone(&mut snapshot, &contacts);
         let left: Vec<_> = snapshot.peers.iter().map(|peer| &peer.node).collect();
         assert_eq!(left, [&"down".into(), &"new".into()]);
+    }
+
+    #[test]
+    fn who_should_be_there_and_was_heard_nowhere_is_told_of() {
+        let mut elsewhere = peer("elsewhere", false);
+        elsewhere.paths.clear();
+        let snapshot = snapshot(vec![peer("heard", true), peer("down", false), elsewhere]);
+        let somewhere = || Contact {
+            addresses: vec![[192, 0, 2, 9].into()],
+            ..Contact::default()
+        };
+        let contacts = Contacts::from([
+            ("absent".into(), somewhere()),
+            ("down".into(), somewhere()),
+            ("elsewhere".into(), somewhere()),
+            ("heard".into(), somewhere()),
+            ("without-a-speaker".into(), Contact::default()),
+        ]);
+        assert_eq!(
+            unheard(&snapshot, &contacts),
+            ["absent".into(), "elsewhere".into()]
+        );
     }
 
     #[test]

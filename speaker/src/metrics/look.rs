@@ -151,8 +151,15 @@ impl Page<'_, '_> {
     }
 
     fn paths(&mut self) -> fmt::Result {
+        let up = paths(self.look).map(|(of, path)| (of, gauge(path.up)));
+        // On which links it should be heard nobody knows; by datagrams it should be in any case.
+        let absent = self.look.unheard.iter().map(|node| {
+            let (peer, link) = (node.to_string(), UNICAST.to_owned());
+            (OfPath { peer, link }, gauge(false))
+        });
+        let up: Vec<_> = up.chain(absent).collect();
         let help = "Whether another speaker is heard on a link: 1 or 0";
-        self.path("peer_up", help, |path| gauge(path.up))?;
+        self.family("peer_up", help, up.into_iter())?;
         let help = "Whether another speaker lives but its beacons do not come: 1 or 0";
         self.path("peer_degraded", help, |path| gauge(path.degraded))?;
         let help = "How late another speaker says that it is at times";

@@ -81,6 +81,7 @@ fn look(name: &str) -> Look {
             }],
             addresses: Vec::new(),
         },
+        unheard: vec!["c".into()],
         links: Arc::new([(LinkIndex(2), link(name))].into_iter().collect()),
         traffic,
         signing_key: Some(1),
@@ -129,6 +130,7 @@ fn links_and_peers_are_told_of_as_long_as_they_are_there() {
         r#"beacons_rejected_total{link="unicast",cause="forged"} 0"#,
         r#"peer_up{peer="b",link="eth0"} 1"#,
         r#"peer_up{peer="b",link="unicast"} 1"#,
+        r#"peer_up{peer="c",link="unicast"} 0"#,
         r#"peer_degraded{peer="b",link="eth0"} 0"#,
         r#"peer_proven{peer="b"} 1"#,
         r#"peer_claims{peer="b"} 3"#,
@@ -145,7 +147,8 @@ fn links_and_peers_are_told_of_as_long_as_they_are_there() {
     assert!(has(r#"peer_up{peer="b",link="lan0"} 1"#));
     let mut alone = look("lan0");
     alone.election.peers.clear();
+    alone.unheard.clear();
     looks.send_replace(Some(Arc::new(alone)));
-    assert!(!text(&registry).contains(r#"peer="b""#), "it is gone");
+    assert!(!text(&registry).contains("peer="), "they are gone");
     assert!(has(r#"link_up{link="lan0"} 1"#));
 }

@@ -105,7 +105,7 @@ fn rejections(rejected: &Rejections) -> String {
     causes.join(", ")
 }
 
-/// The other speakers, each on each link.
+/// The other speakers, each on each link, and last those that were heard on none.
 fn peers(status: &Status) -> Table {
     let mut table = table(&[
         "PEER",
@@ -132,6 +132,9 @@ fn peers(status: &Status) -> Table {
                 peer.claims.to_string(),
             ]);
         }
+    }
+    for node in &status.unheard {
+        table.add_row([node.to_string(), String::new(), "not heard".to_owned()]);
     }
     table
 }
@@ -292,6 +295,7 @@ mod tests {
         };
         let look = Look {
             election: a.snapshot(),
+            unheard: populated.then(|| "node-c".into()).into_iter().collect(),
             links: Arc::new(if populated { links } else { Links::default() }),
             traffic,
             signing_key: populated.then_some(1),
@@ -319,6 +323,7 @@ mod tests {
             "",
             "PEER LINK STATE SILENT FOR DOWN AFTER LATE BY MISSED REPLAYED CLAIMS",
             "node-b eth0 does not hear us 0 ms 250 ms 0 ms 0 of 1 0 0",
+            "node-c not heard",
             "",
             "ADDRESS OWNER TERM REASON FOR NOTE",
             "192.0.2.10 nobody 0",
@@ -348,6 +353,7 @@ mod tests {
         for part in [
             r#""realTime":false"#,
             r#""signingKey":1"#,
+            r#""unheard":["node-c"]"#,
             r#""beacons":[{"channel":{"link":2},"sent":0,"received":1,"rejected":{"malformed":0,"#,
             r#""profile":{"interval":0.05,"misses":5}"#,
             r#""delay":0.0,"received":1,"missed":0,"replayed":0"#,

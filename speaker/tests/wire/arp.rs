@@ -166,7 +166,8 @@ fn what_another_speaker_says_of_an_address_is_not_counted_as_a_strangers_claim()
         speaker
             .inbox
             .set_contacts([("other".into(), contact)].into());
-        speaker.look();
+        let unheard = speaker.look().unheard.clone();
+        assert_eq!(unheard, ["other".into()], "but known");
         lan.tap.say(&request(STRANGER_MAC, VIP, VIP));
         assert_eq!(answered(&lan.tap), NOBODY);
         let reported = std::iter::from_fn(|| speaker.reports.try_recv().ok())
