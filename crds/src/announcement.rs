@@ -105,8 +105,9 @@ pub struct AnnouncementStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_node: Option<String>,
 
-    /// How long it had to be without an owner, in milliseconds: from the last beacon of the node
-    /// before to the claim of this one; 0 where it was handed over.
+    /// How long it had to be without an owner, in milliseconds, where that is known: from the last sign
+    /// of life of the node before, or from its word that it has released the address or hears nothing,
+    /// to the claim of this node; 0 where it was handed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takeover_milliseconds: Option<i64>,
 

@@ -192,7 +192,8 @@ impl Metrics {
         registry.register("claims", help, self.moves.claims.clone());
         let help = "Addresses that this node gave up, by reason";
         registry.register("releases", help, self.moves.releases.clone());
-        let help = "From the last sign of life of an owner to this node's claim";
+        let help = "From the last sign of life of an owner, or its word that it is none any more, to this \
+                    node's claim";
         let takeover = self.moves.takeover.clone();
         registry.register_with_unit("takeover", help, Unit::Seconds, takeover);
         let help = "From the kernel's word that links have changed until it is dealt with";

@@ -30,6 +30,9 @@ pub(super) struct Contest {
     /// Who owned it last, and since when nobody does.
     pub(super) last_owner: Option<NodeName>,
     pub(super) free_since: Option<Moment>,
+    /// When it was last heard, of an address that was not free, that a claim is released: not just found
+    /// to be gone with the start of a speaker that made it.
+    pub(super) released_at: Option<Moment>,
     pub(super) own: Option<Own>,
     /// Who holds it, as a peer last said that this node may not hear itself (R13).
     pub(super) passed_on: Option<Relayed>,
@@ -147,6 +150,7 @@ impl Contest {
             highest,
             last_owner: None,
             free_since: None,
+            released_at: None,
             own: None,
             passed_on: None,
             handed_over: None,

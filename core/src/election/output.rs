@@ -80,8 +80,9 @@ pub struct Owned {
     pub previous: Option<NodeName>,
     /// Why this node announces it.
     pub reason: OwnReason,
-    /// How long after the last sign of life of the node before this one claimed it; zero if that
-    /// node handed it over, and none if there was none.
+    /// How long after the last sign of life of the node before, or after its word that it is deaf or has
+    /// released the address, this one claimed it; zero if that node handed it over, and none if there was
+    /// none or it is not known.
     #[serde_as(as = "Option<DurationSecondsWithFrac<f64>>")]
     pub takeover: Option<Duration>,
 }

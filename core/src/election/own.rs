@@ -139,6 +139,7 @@ impl Election {
     /// Somebody has given up a claim. Whoever has given in may have announced the address last, so
     /// its owner has to do so once more (R13).
     pub(super) fn hear_release(&mut self, address: IpAddr, from: Session, term: Term) {
+        self.note_release(address, from);
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
         };
@@ -151,6 +152,26 @@ impl Election {
             contest.given_up = Some((from, term));
             self.insist(address);
         }
+    }
+
+    /// Notes when an address was released. With the first beacon of a start the claims of the start before
+    /// are gone, and nobody knows since when.
+    fn note_release(&mut self, address: IpAddr, from: Session) {
+        let now = self.now;
+        let Some(contest) = self.contests.get_mut(&address) else {
+            return;
+        };
+        if contest.free_since.is_some() {
+            // Each release is said several times.
+            return;
+        }
+        let mut peers = self.membership.peers();
+        let peer = peers.find(|(_, peer)| peer.session == from);
+        let goes_on = peer.is_some_and(|(_, peer)| {
+            let beacons = peer.paths.iter().map(|path| path.tally.received);
+            beacons.sum::<u64>() > 1
+        });
+        contest.released_at = goes_on.then_some(now);
     }
 
     /// A peer says that somebody has a higher claim, whom this node may not hear (R13).
@@ -193,6 +214,7 @@ impl Election {
             return;
         };
         contest.free_since = Some(now);
+        contest.released_at = Some(now);
         contest.conflict = None;
         contest.last_owner = Some(self.config.node.clone());
         self.book.say(

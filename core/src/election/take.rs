@@ -17,6 +17,9 @@ struct Free {
     since: Moment,
     /// The owner before, if it has fallen silent.
     lost: Option<Silent>,
+    /// Since when the owner before does not serve it, if that is known: since its last sign of life, or
+    /// since it said that it is deaf or has released it.
+    gap_since: Option<Moment>,
     /// Until when the wire is asked whether somebody announces it.
     asked_until: Moment,
 }
@@ -55,7 +58,7 @@ impl Election {
             self.look_again(address, again);
             return;
         }
-        let takeover = free.lost.as_ref().map(|lost| self.now.since(lost.last));
+        let takeover = free.gap_since.map(|since| self.now.since(since));
         self.take(address, free.reason, takeover);
     }
 
@@ -76,6 +79,7 @@ impl Election {
                 reason: OwnReason::OwnerDeaf,
                 since: since + interval * 2,
                 lost: None,
+                gap_since: Some(since),
                 asked_until,
             });
         }
@@ -84,6 +88,7 @@ impl Election {
                 reason: OwnReason::OwnerSilent,
                 since: silent.down_at,
                 lost: Some(silent.clone()),
+                gap_since: Some(silent.last),
                 asked_until,
             });
         }
@@ -98,15 +103,14 @@ impl Election {
         // Unless its release was heard, and everything since, somebody may be about to be heard who
         // owns it (R3, R8).
         let missed = listened > since + self.limit + self.interval() * 2;
-        let since = if known && !missed {
-            since
-        } else {
-            since.max(listened)
-        };
+        let heard = known && !missed;
+        let gap_since = Some(since).filter(|_| heard && contest.released_at == Some(since));
+        let since = if heard { since } else { since.max(listened) };
         Some(Free {
             reason,
             since,
             lost: None,
+            gap_since,
             asked_until,
         })
     }

@@ -11,6 +11,7 @@ mod balance;
 mod conflict;
 mod deaf;
 mod filtered;
+mod gap;
 mod lateness;
 mod moves;
 mod recordings;
