@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use bellwether_core::election::Recorded;
+use bellwether_core::frame::beacon::Session;
 use bellwether_core::moment::Moment;
 use bellwether_core::name::NodeName;
 use bellwether_crds::announcement::{AnnouncementStatus, address_of};
@@ -63,13 +64,14 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// The reporter of `node`. Other nodes reach it at `addresses`; if there are none, at those of
-    /// its links.
+    /// The reporter of `node`, whose speaker has started as `session`. Other nodes reach it at
+    /// `addresses`; if there are none, at those of its links.
     #[must_use]
-    pub fn new(node: NodeName, addresses: Vec<IpAddr>) -> Self {
+    pub fn new(node: NodeName, session: Session, addresses: Vec<IpAddr>) -> Self {
         Self {
             node,
             surroundings: Surroundings {
+                session: Some(format!("{:016x}", session.0)),
                 given: addresses,
                 ..Surroundings::default()
             },

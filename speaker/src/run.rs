@@ -127,6 +127,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
 
     let (reporter, reports) = mpsc::channel(REPORTS);
     let L2 {
+        session,
         inbox,
         thread: l2,
         process,
@@ -193,7 +194,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     drop(watch);
     let desk = Desk::new(
         View::new(node.clone()),
-        Reporter::new(node.clone(), options.node_addresses),
+        Reporter::new(node.clone(), session, options.node_addresses),
         inbox,
         Writer::new(client, node),
         metrics,
@@ -215,6 +216,7 @@ fn checks(health: &Health) -> Checks {
 
 /// The L2 thread, and what others need of it.
 struct L2 {
+    session: Session,
     inbox: Inbox,
     thread: JoinHandle<std::io::Result<()>>,
     process: status::Process,
@@ -227,12 +229,12 @@ fn start_l2(
     reports: mpsc::Sender<l2::Report>,
     looks: watch::Sender<Option<Arc<Look>>>,
 ) -> Result<L2, RunError> {
-    let session = getrandom::u64().map_err(RunError::Random)?;
+    let session = Session(getrandom::u64().map_err(RunError::Random)?);
     let privileges = Privileges::take(options.real_time);
     let profile = privileges.profile(options.profile.profile(), options.real_time);
     let (inbox, thread) = l2::spawn(l2::Config {
         node: options.node_name.clone(),
-        session: Session(session),
+        session,
         profile,
         real_time: privileges.real_time,
         rebalance: options.rebalance,
@@ -245,6 +247,7 @@ fn start_l2(
     })
     .map_err(RunError::L2)?;
     Ok(L2 {
+        session,
         inbox,
         thread,
         process: status::Process {

@@ -26,6 +26,8 @@ use crate::links::KernelAnswers;
 /// What the node is like.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Surroundings {
+    /// This start of its speaker, as the status of the Speaker names it.
+    pub session: Option<String>,
     /// The links that can carry announcements.
     pub links: Links,
     /// Those on which the speaker cannot listen, and why.
@@ -314,7 +316,7 @@ pub(super) fn speaker(
     let mut status = SpeakerStatus {
         links,
         addresses: surroundings.addresses(),
-        session: None,
+        session: surroundings.session.clone(),
         version: Some(VERSION.to_owned()),
         conditions: std::iter::once(ready)
             .chain(surroundings.paths.iter().flat_map(path_conditions))

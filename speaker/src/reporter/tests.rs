@@ -22,6 +22,7 @@ mod writes;
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
 const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 11));
 const ADDRESS6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10));
+const SESSION: Session = Session(0xabc);
 const STRANGER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xee]);
 
 fn link(name: &str) -> Link {
@@ -98,7 +99,7 @@ impl World {
     /// With one link, Announcements of all addresses, and a Speaker.
     fn new() -> Self {
         let mut world = Self {
-            reporter: Reporter::new("a".into(), Vec::new()),
+            reporter: Reporter::new("a".into(), SESSION, Vec::new()),
             now: 1_000_000,
             version: 0,
             announcements: BTreeMap::new(),

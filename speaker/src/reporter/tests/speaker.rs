@@ -62,6 +62,19 @@ fn the_speaker_tells_its_links_and_what_is_wrong_with_them() {
 }
 
 #[test]
+fn the_speaker_tells_its_start_and_each_start_says_so_once() {
+    let mut world = World::at_rest();
+    let session = |world: &World| world.speaker.clone().and_then(|status| status.session);
+    assert_eq!(session(&world).as_deref(), Some("0000000000000abc"));
+    let said = world.speaker.clone().expect("a Speaker");
+    world.reporter = Reporter::new("a".into(), Session(u64::MAX), Vec::new());
+    world.tell(links([link("eth0")]));
+    world.set_speaker(said);
+    assert_eq!(world.settle(), 1);
+    assert_eq!(session(&world).as_deref(), Some("ffffffffffffffff"));
+}
+
+#[test]
 fn nothing_is_written_of_a_speaker_that_is_not_there() {
     let mut world = World::new();
     world.tell(Input::Speaker(Event::Deleted(Key {
@@ -73,7 +86,7 @@ fn nothing_is_written_of_a_speaker_that_is_not_there() {
 
 #[test]
 fn nothing_is_said_before_the_links_are_known() {
-    let mut reporter = Reporter::new("a".into(), Vec::new());
+    let mut reporter = Reporter::new("a".into(), SESSION, Vec::new());
     let world = World::new();
     for input in [
         Input::Speaker(Event::Applied(SpeakerFacts {
@@ -104,7 +117,7 @@ fn the_speaker_shows_the_addresses_of_all_links_or_those_that_were_given() {
     let shown = |given: &[&str]| {
         let given = given.iter().map(|text| text.parse().expect("an address"));
         let mut world = World::new();
-        world.reporter = Reporter::new("a".into(), given.collect());
+        world.reporter = Reporter::new("a".into(), SESSION, given.collect());
         world.tell(links([
             with("eth0", &["192.0.2.5", "2001:db8::5"]),
             with("eth1", &["198.51.100.5", "192.0.2.5"]),
