@@ -65,7 +65,8 @@ pub struct SpeakerStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
 
-    /// The session of the speaker, as 16 hexadecimal digits: each start makes a new one.
+    /// The session of the speaker, as 16 hexadecimal digits: each start makes a new one, which its
+    /// beacons name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
 
@@ -73,8 +74,10 @@ pub struct SpeakerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 
-    /// `Ready`; `InterfacesMissing` while an L2Advertisement names links that are not there; and
-    /// `KernelAnswers` while the node's kernel answers ARP for an address that Bellwether announces.
+    /// `Ready`; `LinkUnproven` and `BeaconPathDegraded`, which tell of other speakers that live, though
+    /// their beacons never came on a link, or come on a link no more; `InterfacesMissing` while an
+    /// L2Advertisement names links that are not there; and `KernelAnswers` while the node's kernel
+    /// answers ARP for an address that Bellwether announces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
