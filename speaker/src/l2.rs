@@ -47,7 +47,7 @@ use crate::contacts::Contacts;
 use crate::groups::Memberships;
 use crate::metrics::{Metrics, PerProtocol};
 use crate::privileges::take_real_time;
-use crate::socket::control_space;
+use crate::stamp::control_space;
 
 mod datagrams;
 mod inbox;

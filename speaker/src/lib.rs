@@ -36,6 +36,7 @@ pub mod privileges;
 pub mod reporter;
 pub mod run;
 pub mod socket;
+pub mod stamp;
 pub mod status;
 pub mod trace;
 pub mod view;

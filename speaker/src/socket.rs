@@ -21,13 +21,12 @@ use bellwether_core::frame::ethernet::EtherType;
 use bellwether_core::link::LinkIndex;
 use bellwether_core::mac::MacAddr;
 use bellwether_core::responder::{Delivery, Received};
-use nix::errno::Errno;
-use nix::sys::socket::sockopt::ReceiveTimestampns;
-use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, recvmsg, setsockopt};
+use nix::sys::socket::LinkAddr;
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 
 use crate::filter::Instruction;
+use crate::stamp;
 
 /// The speaker must not use packet sockets.
 #[derive(Debug, thiserror::Error)]
@@ -99,49 +98,25 @@ impl PacketSocket {
 
     /// Like [`Self::receive`], and when the kernel received it by its wall clock, if it says so.
     ///
-    /// `control` is where the kernel writes the time: see [`control_space`].
+    /// `control` is where the kernel writes the time: see [`stamp::control_space`].
     pub fn receive_stamped<'a>(
         &self,
         buffer: &'a mut [u8],
         control: &mut [u8],
     ) -> io::Result<Option<(Received<'a>, Option<TimeSpec>)>> {
-        let wants_stamp = !control.is_empty();
-        let (length, from, stamp) = {
-            let mut pieces = [io::IoSliceMut::new(buffer)];
-            let flags = MsgFlags::MSG_DONTWAIT;
-            let descriptor = self.socket.as_raw_fd();
-            let received = match recvmsg::<LinkAddr>(descriptor, &mut pieces, Some(control), flags)
-            {
-                Ok(received) => received,
-                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            };
-            let mut stamp = None;
-            if wants_stamp {
-                stamp = received.cmsgs()?.find_map(|message| match message {
-                    ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
-                    _ => None,
-                });
-            }
-            (received.bytes, received.address, stamp)
+        let Some(stamped) = stamp::receive(&self.socket, buffer, control)? else {
+            return Ok(None);
         };
         let received = Received {
-            octets: &buffer[..length],
-            delivery: self.delivery(from),
+            octets: &buffer[..stamped.length],
+            delivery: self.delivery(stamped.from),
         };
-        Ok(Some((received, stamp)))
+        Ok(Some((received, stamped.at)))
     }
 
-    /// Has the kernel stamp what it receives. Under qemu there is no such option: what is received
-    /// counts as having come when it is read.
+    /// Has the kernel stamp what it receives.
     pub fn stamp(&self) -> io::Result<()> {
-        match setsockopt(&self.socket, ReceiveTimestampns, &true) {
-            Err(Errno::ENOPROTOOPT) => {
-                tracing::warn!("the kernel does not say when frames came");
-                Ok(())
-            }
-            result => Ok(result?),
-        }
+        stamp::enable(&self.socket)
     }
 
     /// Has the network card let a group's frames through, for as long as the socket is open. Under
@@ -226,12 +201,6 @@ impl AsFd for PacketSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
-}
-
-/// Room for the time that the kernel writes with a frame.
-#[must_use]
-pub fn control_space() -> Vec<u8> {
-    nix::cmsg_space!(TimeSpec)
 }
 
 fn address(link: libc::c_int, ether_type: EtherType) -> io::Result<SockAddr> {

@@ -3,7 +3,10 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::stamp;
 
 /// The socket of channel B.
 #[derive(Debug)]
@@ -43,17 +46,19 @@ impl Datagrams {
         if domain == Domain::IPV6 {
             socket.set_only_v6(false)?;
         }
+        stamp::enable(&socket)?;
         socket.bind(&SockAddr::from(address))?;
         Ok(socket)
     }
 
-    /// The next datagram, or none if there is none now.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match io::Read::read(&mut &self.socket, buffer) {
-            Ok(length) => Ok(Some(length)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// The next datagram, or none if there is none now: its length, and when the kernel received it.
+    pub(super) fn receive(
+        &self,
+        buffer: &mut [u8],
+        control: &mut [u8],
+    ) -> io::Result<Option<(usize, Option<TimeSpec>)>> {
+        let stamped = stamp::receive::<()>(&self.socket, buffer, control)?;
+        Ok(stamped.map(|stamped| (stamped.length, stamped.at)))
     }
 
     /// Sends a datagram to the speaker at that address.
@@ -70,5 +75,36 @@ impl Datagrams {
 impl std::os::fd::AsFd for Datagrams {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock;
+
+    /// The thread may come to read it late.
+    #[test]
+    fn a_datagram_came_when_the_kernel_received_it() {
+        let datagrams = Datagrams::open(0).expect("a socket");
+        let to = datagrams.socket.local_addr().expect("an address");
+        let port = to.as_socket().expect("an IP address").port();
+        let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
+        let octets = sender.send_to(b"beacon", (Ipv4Addr::LOCALHOST, port));
+        assert_eq!(octets.expect("to send"), 6);
+        let sent = clock::now();
+        let late = sent + Duration::from_millis(50);
+        while clock::now() < late {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let (mut buffer, mut control) = ([0; 100], stamp::control_space());
+        let received = datagrams.receive(&mut buffer, &mut control);
+        let (length, stamp) = received.expect("it works").expect("a datagram");
+        assert_eq!(&buffer[..length], b"beacon");
+        let came = clock::arrival(stamp);
+        assert!(came < late, "{came:?}, and was sent by {sent:?}");
     }
 }

@@ -69,18 +69,18 @@ impl L2 {
 
     fn take_datagrams(&mut self, keyring: Option<&Keyring>, now: Moment, buffer: &mut [u8]) {
         for _ in 0..BEACONS_PER_TURN {
-            let Some(length) = self
-                .datagrams
-                .as_ref()
-                .and_then(|datagrams| datagrams.receive(buffer).ok().flatten())
-            else {
+            let Some(datagrams) = &self.datagrams else {
                 return;
             };
+            let received = datagrams.receive(buffer, &mut self.control);
+            let Some((length, stamp)) = received.ok().flatten() else {
+                return;
+            };
+            let at = clock::arrival(stamp).max(self.drained_at);
             let opened = keyring.map_or(Err(Rejected::NoKeys), |keyring| {
                 keyring.open_datagram(&buffer[..length], self.election.spares())
             });
-            // It has no stamp. When the turn began it need not have been there.
-            self.take_beacon(Channel::Unicast, opened, clock::now(), now);
+            self.take_beacon(Channel::Unicast, opened, at, now);
         }
     }
 

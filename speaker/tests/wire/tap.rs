@@ -10,7 +10,8 @@ use bellwether_core::link::LinkIndex;
 use bellwether_core::moment::Moment;
 use bellwether_speaker::clock;
 use bellwether_speaker::filter::Instruction;
-use bellwether_speaker::socket::{PacketSocket, control_space};
+use bellwether_speaker::socket::PacketSocket;
+use bellwether_speaker::stamp::control_space;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::namespace::Namespace;
