@@ -15,7 +15,8 @@
 //! 4. [`network`], [`control_plane`], [`kubelet`], [`product`]: what the supervisor builds and runs;
 //!    in the full lab [`machine`] with [`cgroup`] and [`image`] instead of [`kubelet`];
 //! 5. [`fault`], [`impairment`]: what can be done to nodes, and to their frames;
-//! 6. [`cluster`]: what tests and the demo ask of a cluster, in their own words;
+//! 6. [`cluster`]: what tests and the demo ask of a cluster, in their own words; [`inspection`]: what a
+//!    running speaker tells by its own commands;
 //! 7. [`probe`], [`pod`], [`proxy`], [`backend`]: the traffic, and who answers it; [`audit`]: what the
 //!    product has written;
 //! 8. [`demo`]: the story that `make demo` tells; [`bench`]: what is measured.
@@ -38,6 +39,7 @@ pub mod error;
 pub mod fault;
 pub mod image;
 pub mod impairment;
+pub mod inspection;
 pub mod keeper;
 pub mod kubelet;
 pub mod lab;

@@ -32,11 +32,8 @@ struct Trace {
 
 impl Trace {
     fn start(lab: &Lab, node: &'static str) -> Result<Self> {
-        let words = words(lab, node);
         let child = lab
-            .command(node, &words[0])
-            .args(&words[1..])
-            .stdin(Stdio::null())
+            .speaker_command(node, "trace")
             .stdout(Stdio::piped())
             .spawn()
             .context(|| "cannot start a trace".to_owned())?;
@@ -46,10 +43,11 @@ impl Trace {
     /// Ends it, replays it, and returns what was decided: in the trace, and again.
     async fn replay(self, lab: &Lab) -> Result<Vec<Decision>> {
         // There is one at a time: the next one ends it.
-        let next = words(lab, self.node);
-        let next: Vec<&str> = next.iter().map(String::as_str).collect();
-        let rest = ["--seconds=1", "--output=/dev/null"];
-        lab.exec(self.node, &[&next[..], &rest].concat()).await?;
+        let mut next = lab.speaker_command(self.node, "trace");
+        next.args(["--seconds=1", "--output=/dev/null"]);
+        let next = next.output().await;
+        let next = next.context(|| "cannot end a trace".to_owned())?;
+        assert!(next.status.success(), "{next:?}");
         let output = self.child.wait_with_output().await;
         let output = output.context(|| "cannot wait for a trace".to_owned())?;
         assert!(output.status.success(), "{output:?}");
@@ -76,13 +74,6 @@ async fn owned(lab: &Lab, traces: [Result<Trace>; 3]) -> Result<usize> {
         owned += decisions.iter().filter(own).count();
     }
     Ok(owned)
-}
-
-fn words(lab: &Lab, node: &str) -> Vec<String> {
-    let speaker = lab.executable().with_file_name("bellwether-speaker");
-    let socket = lab.folder().scratch().join(format!("speaker-{node}.sock"));
-    let socket = format!("--socket={}", socket.display());
-    vec![speaker.display().to_string(), "trace".to_owned(), socket]
 }
 
 async fn announcement(lab: &Lab, address: IpAddr) -> Result<Announcement> {
