@@ -34,6 +34,9 @@ pub enum ReplayError {
         /// What is missing or strange.
         error: serde_json::Error,
     },
+    /// It has no line.
+    #[error("there is no trace in it: see what bellwether-speaker trace said when it was recorded")]
+    Empty,
     /// It is of another format, or the election decides otherwise.
     #[error("line {line}: {error}")]
     Trace {
@@ -95,6 +98,9 @@ pub fn replay(
             decided(&replay, at, decision);
         }
     }
+    if replay.node().is_none() {
+        return Err(ReplayError::Empty);
+    }
     Ok(replay)
 }
 
@@ -134,5 +140,8 @@ mod tests {
         assert!(text.starts_with("line 1 is none of a trace"), "{text}");
         let text = refused(r#"{"deadline":{"at":1}}"#);
         assert!(text.contains("does not begin with the state"), "{text}");
+        // As the shell leaves it behind a command that has failed.
+        let text = refused("");
+        assert!(text.starts_with("there is no trace in it"), "{text}");
     }
 }
