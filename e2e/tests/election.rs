@@ -13,65 +13,41 @@ use bellwether_e2e::cluster::{LAN_POOL, MOMENT, load_balancer};
 use bellwether_e2e::control::Action;
 use bellwether_e2e::error::{Context, Error};
 use bellwether_e2e::fault::{EtherType, Fault};
+use bellwether_e2e::inspection::Recording;
 use bellwether_e2e::lab::wait_for;
 use bellwether_e2e::{Lab, Result};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Api;
 use serde_json::Value;
-use tokio::process::Child;
 
 const LAB: &str = env!("CARGO_BIN_EXE_bellwether-lab");
 
 const NODES: [&str; 3] = ["node-a", "node-b", "node-c"];
 
-/// A trace of the speaker of a node.
-struct Trace {
-    node: &'static str,
-    child: Child,
-}
-
-impl Trace {
-    fn start(lab: &Lab, node: &'static str) -> Result<Self> {
-        let child = lab
-            .speaker_command(node, "trace")
-            .stdout(Stdio::piped())
-            .spawn()
-            .context(|| "cannot start a trace".to_owned())?;
-        Ok(Self { node, child })
+/// Ends a trace, replays it, and returns what was decided: in the trace, and again.
+async fn decided(lab: &Lab, trace: Recording) -> Result<Vec<Decision>> {
+    let trace = std::fs::read_to_string(trace.stop(lab).await?);
+    let trace = trace.context(|| "cannot read a trace".to_owned())?;
+    let mut replay = Replay::default();
+    let mut decisions = Vec::new();
+    for line in trace.lines() {
+        let line = serde_json::from_str(line).expect("a line of a trace");
+        let taken = replay
+            .take(line)
+            .expect("what was decided is decided again");
+        decisions.extend(taken.map(|(_, decision)| decision));
     }
-
-    /// Ends it, replays it, and returns what was decided: in the trace, and again.
-    async fn replay(self, lab: &Lab) -> Result<Vec<Decision>> {
-        // There is one at a time: the next one ends it.
-        let mut next = lab.speaker_command(self.node, "trace");
-        next.args(["--seconds=1", "--output=/dev/null"]);
-        let next = next.output().await;
-        let next = next.context(|| "cannot end a trace".to_owned())?;
-        assert!(next.status.success(), "{next:?}");
-        let output = self.child.wait_with_output().await;
-        let output = output.context(|| "cannot wait for a trace".to_owned())?;
-        assert!(output.status.success(), "{output:?}");
-        let mut replay = Replay::default();
-        let mut decisions = Vec::new();
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let line = serde_json::from_str(line).expect("a line of a trace");
-            let taken = replay
-                .take(line)
-                .expect("what was decided is decided again");
-            decisions.extend(taken.map(|(_, decision)| decision));
-        }
-        assert_eq!(replay.end().1, 0, "lines were lost");
-        Ok(decisions)
-    }
+    assert_eq!(replay.end().1, 0, "lines were lost");
+    Ok(decisions)
 }
 
 /// How often an address was taken in all of these traces.
-async fn owned(lab: &Lab, traces: [Result<Trace>; 3]) -> Result<usize> {
+async fn owned(lab: &Lab, traces: [Result<Recording>; 3]) -> Result<usize> {
     let mut owned = 0;
     for trace in traces {
-        let decisions = trace?.replay(lab).await?;
-        let own = |decision: &&Decision| matches!(decision, Decision::Own { .. });
-        owned += decisions.iter().filter(own).count();
+        let own = |decision: &Decision| matches!(decision, Decision::Own { .. });
+        let decisions = decided(lab, trace?).await?.into_iter();
+        owned += decisions.filter(own).count();
     }
     Ok(owned)
 }
@@ -140,7 +116,7 @@ async fn move_to(lab: &Lab, address: IpAddr, node: &str) -> Result<()> {
 #[tokio::test]
 async fn an_operator_moves_an_address_without_a_gap_and_all_of_it_can_be_replayed() -> Result<()> {
     let lab = Lab::for_test(LAB, |_| {}).await?;
-    let traces = NODES.map(|node| Trace::start(&lab, node));
+    let traces = NODES.map(|node| lab.record(node));
     let (target, first) = served(&lab).await?;
     let address = target.ip();
 
@@ -186,7 +162,7 @@ async fn an_operator_moves_an_address_without_a_gap_and_all_of_it_can_be_replaye
 #[tokio::test]
 async fn who_misses_beacons_does_not_take_what_another_one_has_taken_over() -> Result<()> {
     let lab = Lab::for_test(LAB, |_| {}).await?;
-    let traces = NODES.map(|node| Trace::start(&lab, node));
+    let traces = NODES.map(|node| lab.record(node));
     let (target, first) = served(&lab).await?;
     let address = target.ip();
     let [hidden, other] = others(&first);
