@@ -7,8 +7,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bellwether_core::election::trace::{Decision, Replay};
+use bellwether_core::frame::beacon;
 use bellwether_crds::announcement::{Announcement, MOVE_TO, name_of};
-use bellwether_crds::condition::{BEACON_PATH_DEGRADED, CONFLICT};
+use bellwether_crds::condition::{BEACON_PATH_DEGRADED, CONFLICT, LINK_UNPROVEN};
 use bellwether_e2e::cluster::{LAN_POOL, MOMENT, load_balancer};
 use bellwether_e2e::control::Action;
 use bellwether_e2e::error::{Context, Error};
@@ -91,6 +92,29 @@ async fn wait_conflict(lab: &Lab, address: IpAddr, mac: &str) -> Result<()> {
     .await
 }
 
+/// Waits until a condition of a Speaker has this status and reason, and its message names all of these.
+async fn wait_speaker(
+    lab: &Lab,
+    node: &str,
+    [kind, status, reason]: [&str; 3],
+    named: &[&str],
+) -> Result<()> {
+    wait_for(&format!("{kind} of {node}"), MOMENT, async || {
+        let speaker = lab.speaker(node).await;
+        let found = speaker.map_err(|error| error.to_string())?.status;
+        let conditions = found.unwrap_or_default().conditions;
+        let told = |condition: &Condition| {
+            condition.type_ == kind
+                && condition.status == status
+                && condition.reason == reason
+                && named.iter().all(|name| condition.message.contains(name))
+        };
+        let is_told = conditions.iter().any(told);
+        is_told.then_some(()).ok_or(format!("{conditions:?}"))
+    })
+    .await
+}
+
 /// A Service that clients reach, and the node that announces it.
 async fn served(lab: &Lab) -> Result<(SocketAddr, String)> {
     lab.apply(LAN_POOL).await?;
@@ -167,22 +191,10 @@ async fn who_misses_beacons_does_not_take_what_another_one_has_taken_over() -> R
     let address = target.ip();
     let [hidden, other] = others(&first);
 
-    let ether_type = EtherType(0x88b5);
+    let ether_type = EtherType(beacon::ETHER_TYPE);
     lab.fault(hidden, Fault::Filter { ether_type }).await?;
-    wait_for("the missing beacons being told", MOMENT, async || {
-        let speaker = lab.speaker(hidden).await;
-        let status = speaker.map_err(|error| error.to_string())?.status;
-        let conditions = status.unwrap_or_default().conditions;
-        let told = |condition: &Condition| {
-            condition.type_ == BEACON_PATH_DEGRADED && condition.status == "True"
-        };
-        conditions
-            .iter()
-            .any(told)
-            .then_some(())
-            .ok_or(format!("{conditions:?}"))
-    })
-    .await?;
+    let lost = [BEACON_PATH_DEGRADED, "True", "BeaconsLost"];
+    wait_speaker(&lab, hidden, lost, &[&first, other]).await?;
     let probe = lab.probe(target)?;
     move_to(&lab, address, other).await?;
     assert_eq!(
@@ -198,6 +210,40 @@ async fn who_misses_beacons_does_not_take_what_another_one_has_taken_over() -> R
         2,
         "the first claim, and the move"
     );
+    Ok(())
+}
+
+/// R15: where beacons never came, speakers meet by datagram. It is said of whom, and who starts there
+/// knows by datagram whose an address is, and leaves it there.
+#[tokio::test]
+async fn a_speaker_whose_beacons_never_came_is_named_until_they_come() -> Result<()> {
+    let lab = Lab::for_test(LAB, |_| {}).await?;
+    let (target, first) = served(&lab).await?;
+    let [hidden, other] = others(&first);
+    let heard = [LINK_UNPROVEN, "False", "BeaconsHeard"];
+    wait_speaker(&lab, hidden, heard, &[]).await?;
+
+    let ether_type = EtherType(beacon::ETHER_TYPE);
+    lab.fault(hidden, Fault::Filter { ether_type }).await?;
+    let probe = lab.probe(target)?;
+    for action in [Action::Stop, Action::Start] {
+        lab.act(&format!("speaker-{hidden}"), action).await?;
+    }
+    let unheard = [LINK_UNPROVEN, "True", "NeverHeard"];
+    wait_speaker(&lab, hidden, unheard, &[&first, other]).await?;
+    wait_for("the owner being known all the same", MOMENT, async || {
+        let said = lab.speaker_status(hidden, &["--output=json"]).await;
+        let said = said.map_err(|error| error.to_string())?;
+        let status: Value = serde_json::from_str(&said).map_err(|error| error.to_string())?;
+        let owner = status["addresses"][0]["owner"].as_str();
+        (owner == Some(&first)).then_some(()).ok_or(said)
+    })
+    .await?;
+    lab.fault(hidden, Fault::Heal).await?;
+    wait_speaker(&lab, hidden, heard, &[]).await?;
+    let report = probe.stop().await?;
+    assert_eq!(report.lost, 0, "{report:?}");
+    assert_eq!(lab.announcer(target.ip()).await?, Some(first));
     Ok(())
 }
 
