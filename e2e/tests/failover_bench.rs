@@ -1,4 +1,5 @@
-//! The failover benchmark measures what it says, and prints what others read.
+//! The failover benchmark measures what it says, and prints what others read; and nobody is without an
+//! address that is handed over.
 
 use std::process::Stdio;
 
@@ -8,12 +9,42 @@ use serde_json::Value;
 
 const LAB: &str = env!("CARGO_BIN_EXE_bellwether-lab");
 
-/// A drain makes the address move, and back or not; it is the quickest strike that does.
+/// How many runs each fault has.
+const RUNS: usize = 2;
+
+/// Of some fault: its runs, and the line that sums them up.
+fn check(fault: &str, lines: &[Value]) {
+    let [runs @ .., summary] = lines else {
+        panic!("no line of {fault}");
+    };
+    assert_eq!(runs.len(), RUNS);
+    for (number, run) in runs.iter().enumerate() {
+        assert_eq!(run["run"], number + 1, "{run}");
+        assert!(run["connections"].as_u64() > Some(100), "{run}");
+        // It was handed over, so that what follows says something.
+        assert!(run["moves"].as_u64() >= Some(1), "{run}");
+        for lost in ["lost_probes", "unanswered"] {
+            assert_eq!(run[lost], 0, "{fault}: {run}");
+        }
+    }
+    assert_eq!(summary["fault"], fault);
+    assert_eq!(summary["runs"], RUNS);
+    for none in ["p50_ms", "p99_ms", "max_ms", "lost_probes", "unanswered"] {
+        assert_eq!(summary[none].as_f64(), Some(0.0), "{fault}: {summary}");
+    }
+    for name in ["overlap_ms_max", "moves"] {
+        assert!(summary[name].is_number(), "{name}: {summary}");
+    }
+}
+
 #[tokio::test]
-async fn a_drain_is_measured_and_the_last_line_is_its_summary() -> Result<()> {
+async fn nobody_is_without_an_address_when_its_node_is_drained_or_its_speaker_restarted()
+-> Result<()> {
+    let faults = ["drain", "restart"];
     let output = tokio::process::Command::new(LAB)
-        .args(["bench", "failover", "--runs=1", "--fault=drain"])
-        .arg("--output=json")
+        .args(["bench", "failover", "--output=json"])
+        .arg(format!("--runs={RUNS}"))
+        .arg(format!("--fault={}", faults.join(",")))
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()
@@ -25,17 +56,9 @@ async fn a_drain_is_measured_and_the_last_line_is_its_summary() -> Result<()> {
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()
         .map_err(|error| Error::Unexpected(format!("{error}: {printed}")))?;
-    let [run, summary] = &lines[..] else {
-        panic!("one run and one summary: {printed}");
-    };
-    assert_eq!(run["run"], 1);
-    assert!(run["connections"].as_u64() > Some(100), "{run}");
-    assert!(run["moves"].as_u64() >= Some(1), "{run}");
-    assert_eq!(summary["fault"], "drain");
-    assert_eq!(summary["runs"], 1);
-    assert_eq!(summary["p50_ms"], summary["max_ms"]);
-    for name in ["p99_ms", "lost_probes", "overlap_ms_max", "moves"] {
-        assert!(summary[name].is_number(), "{name}: {summary}");
+    assert_eq!(lines.len(), faults.len() * (RUNS + 1), "{printed}");
+    for (fault, lines) in faults.into_iter().zip(lines.chunks(RUNS + 1)) {
+        check(fault, lines);
     }
     Ok(())
 }

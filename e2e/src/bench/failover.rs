@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::json;
 use super::scene::{Props, Scene};
@@ -44,14 +44,15 @@ const AFTER: Duration = Duration::from_secs(1);
 /// What to measure, and how often.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// How many times
+    /// How many times for each fault
     #[arg(long, value_name = "N", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
 
-    /// What happens to the node that announces
-    #[arg(long, value_enum, default_value = "crash")]
-    fault: Kind,
+    /// What happens to the node that announces; several, separated by commas, are measured one after
+    /// another in one lab
+    #[arg(long, value_enum, default_value = "crash", value_delimiter = ',')]
+    fault: Vec<Kind>,
 
     /// The timers of the speakers
     #[arg(long, value_enum, default_value = "default")]
@@ -65,7 +66,7 @@ pub struct Options {
     #[arg(long)]
     ipv6: bool,
 
-    /// How to print it; in either case the last line is JSON
+    /// How to print it; in either case the last line of each fault is JSON
     #[arg(long, value_enum, default_value = "table")]
     output: Output,
 }
@@ -88,15 +89,30 @@ pub async fn run(options: &Options) -> Result<()> {
         ipv6: options.ipv6,
     };
     let scene = Scene::set(props, |step| bar.set_message(step)).await?;
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for &fault in &options.fault {
+        measure(&scene, options, fault, &mut pace, &bar).await?;
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Measures one fault.
+async fn measure(
+    scene: &Scene,
+    options: &Options,
+    fault: Kind,
+    pace: &mut Interval,
+    bar: &ProgressBar,
+) -> Result<()> {
     if options.output == Output::Table {
         bar.suspend(|| println!("{HEADER}"));
     }
-    let mut pace = tokio::time::interval(PACE);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut outcomes = Vec::new();
     for number in 1..=options.runs {
         pace.tick().await;
-        let outcome = once(&scene, options.fault, number, &bar)
+        let outcome = once(scene, fault, number, bar)
             .await
             .map_err(|error| Error::Unexpected(format!("in run {number}: {error}")))?;
         let line = match options.output {
@@ -107,19 +123,21 @@ pub async fn run(options: &Options) -> Result<()> {
         bar.inc(1);
         outcomes.push(outcome);
     }
-    bar.finish_and_clear();
-    let profile = options.profile.name();
-    let summary = Summary::of(options.fault, profile, &outcomes);
-    if options.output == Output::Table {
-        println!("\n{}", summary.table());
-    }
-    println!("{}", json(&summary)?);
+    let summary = Summary::of(fault, options.profile.name(), &outcomes);
+    let line = json(&summary)?;
+    bar.suspend(|| {
+        if options.output == Output::Table {
+            println!("\n{}", summary.table());
+        }
+        println!("{line}");
+    });
     Ok(())
 }
 
 /// On standard error, and only if that is a terminal.
 fn progress(options: &Options) -> ProgressBar {
-    let bar = ProgressBar::new(options.runs.into());
+    let faults = u64::try_from(options.fault.len()).unwrap_or(u64::MAX);
+    let bar = ProgressBar::new(u64::from(options.runs).saturating_mul(faults));
     let template = "{bar:20} {pos}/{len} runs, {elapsed}: {msg}";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
