@@ -124,10 +124,15 @@ impl Poller {
         Ok(poller)
     }
 
-    /// Waits on `descriptor` too, until it is closed.
+    /// Waits on `descriptor` too, until it is removed or closed.
     pub(super) fn add(&self, descriptor: BorrowedFd<'_>, source: Source) -> io::Result<()> {
         let event = EpollEvent::new(EpollFlags::EPOLLIN, source.token());
         Ok(self.epoll.add(descriptor, event)?)
+    }
+
+    /// Waits on `descriptor` no more.
+    pub(super) fn remove(&self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(self.epoll.delete(descriptor)?)
     }
 
     /// Waits until there is something to do, and returns how many things: see [`Self::source`].

@@ -33,6 +33,10 @@ struct PerLink {
 }
 
 impl PerLink {
+    fn all(&self) -> [&PacketSocket; 3] {
+        [&self.beacon, &self.arp, &self.ndp]
+    }
+
     fn socket(&self, channel: Channel) -> &PacketSocket {
         match channel {
             Channel::Beacon => &self.beacon,
@@ -75,7 +79,10 @@ impl Sockets {
 
     /// Opens and closes sockets so that each of `links` has its own.
     pub(super) fn follow(&mut self, links: &Links, poller: &Poller, now: Moment) {
-        self.open.retain(|&index, _| links.get(index).is_some());
+        let gone = self
+            .open
+            .extract_if(.., |&index, _| links.get(index).is_none());
+        close(gone.map(|(_, sockets)| sockets).collect(), poller);
         self.failed.clear();
         for (index, link) in links.iter() {
             if self.open.contains_key(&index) {
@@ -204,5 +211,23 @@ impl Sockets {
         poller.add(arp.as_fd(), Source::Socket(link, Channel::Arp))?;
         poller.add(ndp.as_fd(), Source::Socket(link, Channel::Ndp))?;
         Ok(PerLink { beacon, arp, ndp })
+    }
+}
+
+/// Closes sockets on a thread of its own. For each of them the kernel waits until no processor can be in
+/// the middle of handing it a frame, which takes tens of milliseconds: as long as a beacon may be late.
+fn close(gone: Vec<PerLink>, poller: &Poller) {
+    if gone.is_empty() {
+        return;
+    }
+    for socket in gone.iter().flat_map(PerLink::all) {
+        if let Err(error) = poller.remove(socket.as_fd()) {
+            tracing::warn!(%error, "cannot stop waiting for a socket that is to be closed");
+        }
+    }
+    let closing = std::thread::Builder::new().name("closing".to_owned());
+    // Where no thread can be made, they are closed here, with what the thread was to do.
+    if let Err(error) = closing.spawn(move || drop(gone)) {
+        tracing::warn!(%error, "sockets are closed by the L2 thread itself");
     }
 }
