@@ -11,7 +11,7 @@
 //!
 //! Whose claims an address has is looked up in `claimants`; whom beacons name as heard is up to `heard`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -43,6 +43,9 @@ pub const MOST_PEERS: usize = 1024;
 
 /// A start that has not shown within this time that it is no recording is forgotten.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Of more links than this that are away nobody needs to know what was heard on them.
+const MOST_AWAY: usize = 16;
 
 /// R15: a peer that is met by datagrams was seen on the link within this time: a network that drops
 /// beacons is told by that from one that is split.
@@ -104,10 +107,14 @@ pub(crate) struct Membership {
     silence_at: Option<Moment>,
     /// In whose books an address is: few of fifty, so nobody has to look into all of them.
     claimants: BTreeMap<IpAddr, Vec<NodeName>>,
+    /// Starts of peers that are forgotten, and for each the number above which beacons are no recordings.
+    forgotten: VecDeque<(Session, u64)>,
     /// Starts of known peers that have not shown yet that they are no recordings.
     newcomers: BTreeMap<Session, (Channel, Moment)>,
     #[serde(with = "crate::election::trace::pairs")]
     hearing: BTreeMap<Channel, Hearing>,
+    /// What was heard on links that there are not now, and since when there are not: those that went last.
+    away: VecDeque<(Channel, Hearing, Moment)>,
     lateness: Lateness,
     #[serde(skip)]
     rules: Rules,
@@ -122,8 +129,10 @@ impl Membership {
             peers: BTreeMap::new(),
             silence_at: None,
             claimants: BTreeMap::new(),
+            forgotten: VecDeque::new(),
             newcomers: BTreeMap::new(),
             hearing: BTreeMap::new(),
+            away: VecDeque::new(),
             lateness: Lateness::new(),
             rules,
         }
@@ -184,12 +193,26 @@ impl Membership {
 
     /// These are the channels from now on.
     pub(crate) fn set_channels(&mut self, channels: &[Channel], now: Moment) {
-        self.hearing.retain(|channel, _| channels.contains(channel));
+        let gone = |channel: &Channel, _: &mut Hearing| !channels.contains(channel);
+        let gone = self.hearing.extract_if(.., gone);
+        self.away
+            .extend(gone.map(|(channel, hearing)| (channel, hearing, now)));
         for &channel in channels {
-            self.hearing
-                .entry(channel)
-                .or_insert_with(|| Hearing::new(now));
+            if self.hearing.contains_key(&channel) {
+                continue;
+            }
+            let away = self.away.iter().position(|(was, ..)| *was == channel);
+            let before = away.and_then(|place| self.away.remove(place));
+            let hearing = before.map_or(Hearing::new(now), |(_, hearing, since)| {
+                hearing.after(since, now)
+            });
+            self.hearing.insert(channel, hearing);
+            for peer in self.peers.values_mut() {
+                peer.ask_for_witness();
+            }
         }
+        let surplus = self.away.len().saturating_sub(MOST_AWAY);
+        self.away.drain(..surplus);
         for peer in self.peers.values_mut() {
             peer.keep_paths(channels);
         }
@@ -235,8 +258,8 @@ impl Membership {
     /// Takes in a beacon whose signature is right.
     ///
     /// That it is no recording is shown in two steps: within a start, numbers only grow; and a
-    /// start that takes the place of a known one has to name this process's own session, which no
-    /// recording from before it can.
+    /// start that takes the place of a known one, which is proven or heard, has to name this process's
+    /// own session, which no recording from before it can.
     pub(crate) fn receive(
         &mut self,
         channel: Channel,
@@ -275,8 +298,12 @@ impl Membership {
             if self.peers.len() >= MOST_PEERS {
                 return Err(Ignored::TooMany);
             }
-            self.peers
-                .insert(beacon.sender.clone(), Peer::new(beacon, echo.is_some()));
+            let floor = self.floor_of(beacon.session);
+            if beacon.sequence <= floor {
+                return Err(Ignored::Replayed);
+            }
+            let peer = Peer::new(beacon, echo.is_some(), floor, at);
+            self.peers.insert(beacon.sender.clone(), peer);
             received.answer = true;
         }
         let Some(peer) = self.peers.get_mut(&beacon.sender) else {
@@ -301,7 +328,7 @@ impl Membership {
             self.newcomers.remove(&beacon.session);
             changes.addresses.extend(peer.book.addresses());
             changes.released.extend(peer.book.claims());
-            peer.succeed(beacon, echo.is_some());
+            peer.succeed(beacon, echo.is_some(), at);
             received.answer = true;
         }
         received.forgot =

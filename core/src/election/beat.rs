@@ -300,15 +300,12 @@ impl Election {
         self.outputs.push_back(Output::Beacon { channel, beacon });
     }
 
-    /// R15: whether a peer is heard by datagrams and was never heard on a link.
+    /// R15: whether a peer is heard by datagrams and was never heard on any link, or is seen on one where
+    /// it was never heard.
     fn is_met_by_datagrams(&self) -> bool {
-        self.membership.peers().any(|(_, peer)| {
-            !peer.paths.is_empty()
-                && peer
-                    .paths
-                    .iter()
-                    .all(|path| path.channel == Channel::Unicast && is_heard(path, self.now))
-        })
+        self.membership
+            .peers()
+            .any(|(_, peer)| peer.is_met_by_datagrams(self.now))
     }
 
     /// Takes in a beacon.

@@ -161,8 +161,8 @@ impl Election {
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
         };
-        if contest.free_since.is_some() {
-            // Each release is said several times.
+        if contest.free_since.is_some() || contest.assignment.candidates.is_empty() {
+            // Each release is said several times, and whom nobody may own nobody misses.
             return;
         }
         let mut peers = self.membership.peers();
@@ -235,7 +235,9 @@ impl Election {
         let me = self.config.node.clone();
         let known = self.contests.remove(&address);
         let mut contest = known.unwrap_or_else(|| {
-            let highest = self.membership.forget_claims(address, self.now);
+            let owner = assignment.recorded.as_ref();
+            let owner = owner.and_then(|recorded| recorded.node.as_ref());
+            let highest = self.membership.forget_claims(address, owner, self.now);
             Contest::new(highest.unwrap_or_default())
         });
         let seen = assignment.recorded.as_ref().map(|recorded| recorded.term);
@@ -255,6 +257,10 @@ impl Election {
         self.contests.insert(address, contest);
         if nobody {
             self.release(address, ReleaseReason::NoCandidate);
+            if let Some(contest) = self.contests.get_mut(&address) {
+                // Until there is one nobody misses it.
+                contest.released_at = None;
+            }
         }
         if !self.rules.keep(Mutation::ClaimAgain) {
             self.release(address, ReleaseReason::NoCandidate);

@@ -8,6 +8,7 @@ use crate::membership::Channel;
 use crate::placement::{Candidate, Interfaces};
 
 mod balance;
+mod carrier;
 mod conflict;
 mod deaf;
 mod filtered;
@@ -56,6 +57,16 @@ impl World {
     fn link(&mut self, gateways: BTreeSet<IpAddr>) {
         let link = Link {
             gateways,
+            ..link("eth0", "192.0.2.0/24")
+        };
+        self.tell(Input::Links([(LINK, link)].into_iter().collect()));
+    }
+
+    /// Its only link loses its carrier.
+    fn unplug(&mut self) {
+        let link = Link {
+            carrier: false,
+            gateways: BTreeSet::from([GATEWAY]),
             ..link("eth0", "192.0.2.0/24")
         };
         self.tell(Input::Links([(LINK, link)].into_iter().collect()));

@@ -7,11 +7,15 @@ use std::time::Duration;
 use super::Membership;
 use super::peer::Peer;
 use crate::election::Term;
+use crate::frame::beacon::Session;
 use crate::moment::Moment;
 use crate::name::NodeName;
 
 /// Who has been silent for so long, and is none of the speakers that the API knows, is forgotten.
 const GONE: Duration = Duration::from_mins(10);
+
+/// Of so many starts of those that are forgotten recordings can be told.
+const MOST_FORGOTTEN: usize = 1024;
 
 impl Membership {
     /// Those in whose books `address` is, by name.
@@ -26,26 +30,42 @@ impl Membership {
         if known.is_empty() {
             return;
         }
-        self.peers.retain(|node, peer| {
-            let mut paths = peer.paths.iter();
-            known.contains_key(node) || paths.any(|path| now.since(path.last) < GONE)
-        });
+        let gone = |node: &NodeName, peer: &mut Peer| {
+            !known.contains_key(node) && now.since(peer.heard) >= GONE
+        };
+        let gone = self.peers.extract_if(.., gone);
+        self.forgotten
+            .extend(gone.flat_map(|(_, peer)| peer.starts().collect::<Vec<_>>()));
+        let surplus = self.forgotten.len().saturating_sub(MOST_FORGOTTEN);
+        self.forgotten.drain(..surplus);
         self.claimants.retain(|_, names| {
             names.retain(|node| self.peers.contains_key(node));
             !names.is_empty()
         });
     }
 
+    /// The number above which beacons of that start are no recordings.
+    pub(super) fn floor_of(&self, session: Session) -> u64 {
+        let mut forgotten = self.forgotten.iter();
+        let found = forgotten.find(|(start, _)| *start == session);
+        found.map_or(0, |&(_, floor)| floor)
+    }
+
     /// An address is given away that was not: what those who are not heard any more have claimed of it
-    /// was before. Says the highest term among that.
-    pub(crate) fn forget_claims(&mut self, address: IpAddr, now: Moment) -> Option<Term> {
+    /// was before, but for whom the API names as its owner. Says the highest term among that.
+    pub(crate) fn forget_claims(
+        &mut self,
+        address: IpAddr,
+        owner: Option<&NodeName>,
+        now: Moment,
+    ) -> Option<Term> {
         let mut highest = None;
         let names = self.claimants.remove(&address).unwrap_or_default();
         for node in names {
             let Some(peer) = self.peers.get_mut(&node) else {
                 continue;
             };
-            if peer.is_heard(now) {
+            if peer.is_heard(now) || owner == Some(&node) {
                 self.claimants.entry(address).or_default().push(node);
             } else {
                 highest = highest.max(peer.book.forget(address));

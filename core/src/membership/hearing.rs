@@ -19,6 +19,10 @@ const URGENT: Duration = Duration::from_secs(10);
 /// How often stations are asked while all is well.
 const STATION_CHECK: Duration = Duration::from_secs(10);
 
+/// Whoever is heard when a link is back was not for at least so long, which is more than any limit: what
+/// was announced meanwhile nobody has heard there.
+const UNHEARD: Duration = Duration::from_secs(5);
+
 /// More beacons than this are not lost in a row.
 const PROMISES: usize = 5;
 
@@ -63,6 +67,23 @@ impl Hearing {
             sent: None,
             promises: [None; PROMISES],
             fenced_until: Moment::ORIGIN,
+        }
+    }
+
+    /// The link was away in between. Its stations, and the speakers on it, are as they were, so that
+    /// their silence means what it would have meant then.
+    pub(crate) fn after(self, gone: Moment, now: Moment) -> Self {
+        let away = now.since(gone);
+        let later = |moment: Option<Moment>| moment.map(|moment| moment + away);
+        Self {
+            clear_since: now,
+            last: self.last.map(|_| now),
+            station: later(self.station),
+            peer: later(self.peer).map(|peer| peer.min(now - UNHEARD)),
+            asked: None,
+            unanswered: None,
+            needed: later(self.needed),
+            ..self
         }
     }
 

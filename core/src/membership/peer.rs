@@ -36,7 +36,9 @@ pub(crate) struct Peer {
     retired: VecDeque<Session>,
     /// The highest number of its beacons on channels that there are no more: what comes when one of
     /// them is back has a higher one, or is a recording.
-    floor: u64,
+    pub(super) floor: u64,
+    /// When it was heard last, on any channel.
+    pub(super) heard: Moment,
 }
 
 /// What is heard of a peer on one channel.
@@ -78,7 +80,7 @@ pub(crate) struct Report {
 }
 
 impl Peer {
-    pub(super) fn new(beacon: &Beacon, proven: bool) -> Self {
+    pub(super) fn new(beacon: &Beacon, proven: bool, floor: u64, now: Moment) -> Self {
         Self {
             session: beacon.session,
             proven,
@@ -88,7 +90,8 @@ impl Peer {
             claimed: None,
             broke_off: false,
             retired: VecDeque::new(),
-            floor: 0,
+            floor,
+            heard: now,
         }
     }
 
@@ -103,7 +106,7 @@ impl Peer {
     }
 
     /// Another start of the same speaker takes its place; a later one, if it is `proven`.
-    pub(super) fn succeed(&mut self, beacon: &Beacon, proven: bool) {
+    pub(super) fn succeed(&mut self, beacon: &Beacon, proven: bool, now: Moment) {
         let mut retired = std::mem::take(&mut self.retired);
         if proven {
             if retired.len() == REMEMBERED {
@@ -114,8 +117,27 @@ impl Peer {
         *self = Self {
             retired,
             broke_off: !self.paths.iter().any(|path| path.flags.leaving),
-            ..Self::new(beacon, proven)
+            ..Self::new(beacon, proven, 0, now)
         };
+    }
+
+    /// All starts of it that are known, and for each the number above which beacons are no recordings.
+    pub(super) fn starts(&self) -> impl Iterator<Item = (Session, u64)> {
+        let numbers = self.paths.iter().map(|path| path.sequence);
+        let latest = (self.session, numbers.fold(self.floor, u64::max));
+        let retired = self.retired.iter().map(|&session| (session, u64::MAX));
+        retired.chain([latest])
+    }
+
+    /// R15: whether it is heard by datagrams and was never heard on any link, or is seen on one where it
+    /// was never heard.
+    pub(crate) fn is_met_by_datagrams(&self, now: Moment) -> bool {
+        let by_datagrams = self.path(Channel::Unicast);
+        let is_seen_only = |(link, at): &(Channel, Moment)| {
+            now.since(*at) <= WITNESSED && self.path(*link).is_none()
+        };
+        by_datagrams.is_some_and(|path| super::is_heard(path, now))
+            && (self.paths.len() == 1 || self.witnessed.iter().any(is_seen_only))
     }
 
     /// These are the channels from now on.
@@ -129,6 +151,13 @@ impl Peer {
         });
         self.witnessed
             .retain(|(channel, _)| channels.contains(channel));
+    }
+
+    /// R15: the wire is to be asked at once whether it is there, if it is heard by datagrams.
+    pub(super) fn ask_for_witness(&mut self) {
+        if let Some(path) = self.path_mut(Channel::Unicast) {
+            path.asked = None;
+        }
     }
 
     /// R15: a frame of it was seen on that link. When one was before, if any was.
@@ -208,6 +237,7 @@ impl Peer {
             let (gap, step) = (at.since(path.last_beacon), beacon.sequence - path.sequence);
             path.tally.note(at, gap, path.interval, step);
         }
+        self.heard = self.heard.max(at);
         path.interval = beacon.pulse.interval;
         path.sequence = beacon.sequence;
         path.last = path.last.max(at);

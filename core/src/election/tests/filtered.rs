@@ -230,10 +230,72 @@ fn r15_who_is_heard_on_one_link_is_asked_for_on_the_one_where_it_is_not() {
 
 #[test]
 fn r9_a_silent_owner_is_asked_only_where_the_address_is_announced() {
+    let other = IpAddr::from([198, 51, 100, 7]);
     let mut world = world(Beacons::Never, false);
     world.add_link();
-    world.pass_on_other_link(3_000, &[own(9)]);
+    let assignment = world.election.contests[&ADDRESS].assignment.clone();
+    world.tell(Input::Assign {
+        address: other,
+        assignment,
+    });
+    let on_other = Entry {
+        address: other,
+        ..own(9)
+    };
+    world.pass_on_other_link(3_000, &[own(9), on_other]);
     world.outputs.clear();
-    world.pass_alone(1_000, true);
-    assert_eq!(world.asked_for_address_on(OTHER), 0);
+    world.pass_alone(250, true);
+    let asked: BTreeSet<_> = world
+        .outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Probe {
+                link: OTHER,
+                address,
+            } => Some(*address),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked, BTreeSet::from([other]));
+}
+
+#[test]
+fn r15_who_is_met_by_datagrams_is_asked_for_at_once_when_the_link_is_back() {
+    let mut world = world(Beacons::Never, false);
+    world.pass_filtered(1_500, &[own(9)], true);
+    assert_eq!(world.decisions(), ["release Outclaimed"]);
+    for away in [100, 700, 4_000] {
+        world.unplug();
+        world.pass_filtered(away, &[own(9)], false);
+        world.link(BTreeSet::from([GATEWAY]));
+        world.pass_filtered(2_300, &[own(9)], true);
+        assert_eq!(world.decisions(), Vec::<String>::new(), "{away} ms");
+    }
+}
+
+/// Failover among those who are met by datagrams takes as long as among others.
+#[test]
+fn r15_datagrams_are_as_many_as_beacons_while_somebody_is_met_by_them_on_one_link() {
+    for is_seen in [false, true] {
+        let mut world = world(Beacons::Never, false);
+        world.add_link();
+        world.pass_on_other_link(1_000, &[]);
+        if is_seen {
+            world.see_b();
+        }
+        world.outputs.clear();
+        world.pass_on_other_link(1_000, &[]);
+        let datagrams = world.outputs.iter().filter_map(|output| match output {
+            Output::Beacon {
+                channel: Channel::Unicast,
+                beacon,
+            } => Some(beacon.pulse.interval.as_millis()),
+            _ => None,
+        });
+        let intervals: Vec<_> = datagrams.collect();
+        let (most, interval) = if is_seen { (25, 50) } else { (6, 200) };
+        let is_so = intervals.iter().all(|said| *said == interval);
+        assert!(is_so && intervals.len() <= most, "{intervals:?}");
+        assert!(intervals.len() * 3 > most * 2, "{intervals:?}");
+    }
 }

@@ -76,3 +76,22 @@ fn of_an_owner_that_has_started_anew_it_is_not_known_when_it_ended() {
     world.pass(10, None);
     assert_eq!(world.claimed(), (OwnReason::OwnerReleased, None));
 }
+
+/// A Service without endpoints, over night.
+#[test]
+fn an_address_that_nobody_may_have_is_missed_by_nobody() {
+    for is_owner in [false, true] {
+        let mut world = World::new(&["a", "b"]);
+        let of_b = [own(3)];
+        world.pass(2_000, (!is_owner).then_some(&of_b));
+        assert_eq!(world.owns(), is_owner);
+        world.outputs.clear();
+        world.assign(&[]);
+        world.hear(&[entry(3, Standing::Released)]);
+        world.pass(60_000, Some(&[]));
+        world.assign(&["a", "b"]);
+        world.pass(1_000, Some(&[]));
+        let (_, takeover) = world.claimed();
+        assert_eq!(takeover, None, "owned by this node: {is_owner}");
+    }
+}

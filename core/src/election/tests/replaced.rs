@@ -57,6 +57,64 @@ fn nobody_is_forgotten_before_it_is_known_who_the_speakers_are() {
     assert!(world.knows_b());
 }
 
+#[test]
+fn recordings_of_a_node_that_is_forgotten_are_told_as_such() {
+    let mut world = World::new(&["a", "b"]);
+    let mut start = world.beacon(&[own(3)]);
+    start.session = Session(7);
+    world.read_beacon(A, start.clone());
+    let recorded = world.beacon(&[own(3)]);
+    world.pass(1_000, Some(&[own(3)]));
+    world.pass(TEN_MINUTES, None);
+    world.speakers(&["a", "c"]);
+    start.sequence = 1_000_000;
+    for beacon in [recorded, start] {
+        let session = beacon.session;
+        let now = Moment::from_millis(world.now);
+        let input = Input::Beacon {
+            channel: A,
+            beacon,
+            at: now,
+        };
+        let received = world.election.handle(input, now);
+        assert_eq!(received, Err(Ignored::Replayed), "{session:?}");
+    }
+    // It was cut off, and has not ended.
+    world.hear(&[own(3)]);
+    assert!(world.knows_b());
+}
+
+#[test]
+fn a_node_whose_link_is_gone_is_not_forgotten_before_its_time() {
+    let mut world = World::silent_for(0);
+    world.tell(Input::Links(Links::default()));
+    world.speakers(&["a", "c"]);
+    assert!(world.knows_b());
+    world.pass(TEN_MINUTES, None);
+    world.speakers(&["a"]);
+    assert!(!world.knows_b());
+}
+
+/// This speaker has started, and the API has told it late what is announced.
+#[test]
+fn r10_what_the_owner_that_the_api_names_has_claimed_is_not_forgotten() {
+    let mut world = World::silent_for(0);
+    let mut assignment = world.election.contests[&ADDRESS].assignment.clone();
+    assignment.recorded = Some(Recorded {
+        node: Some("b".into()),
+        term: Term(3),
+        stands: true,
+    });
+    world.tell(Input::Unassign { address: ADDRESS });
+    world.pass(300, None);
+    world.tell(Input::Assign {
+        address: ADDRESS,
+        assignment,
+    });
+    world.pass(1_000, None);
+    assert_eq!(world.decisions(), ["own 4 OwnerSilent"]);
+}
+
 /// Whoever the address is given to next has nothing to do with the owner before.
 #[test]
 fn c1_what_a_dead_node_claimed_is_asked_for_when_it_is_given_to_another_service() {

@@ -132,7 +132,7 @@ impl Keyring {
 
     /// The beacon at the start of `octets`, if it is genuine. Padding may follow it.
     pub fn open(&self, octets: &[u8], spares: &mut Spares) -> Result<Beacon, Rejected> {
-        if octets.len() > wire::LONGEST + TAG {
+        if octets.len() > wire::LONGEST_READ {
             return Err(Rejected::Oversized(octets.len()));
         }
         let header = Header::parse(octets)?;
@@ -178,7 +178,7 @@ impl Keyring {
 
     /// The beacon in a datagram, if it is genuine.
     pub fn open_datagram(&self, octets: &[u8], spares: &mut Spares) -> Result<Beacon, Rejected> {
-        if octets.len() > wire::LONGEST + TAG {
+        if octets.len() > wire::LONGEST_READ {
             return Err(Rejected::Oversized(octets.len()));
         }
         let header = Header::parse(octets)?;

@@ -294,3 +294,27 @@ fn ten_thousand_addresses_fit_into_some_hundred_beacons() {
         "{per_beacon} in a beacon"
     );
 }
+
+/// A later version may know better what a link carries.
+#[test]
+fn a_beacon_as_long_as_a_frame_is_read() {
+    let ring = ring(&[1], 1);
+    let (end, tag) = (3, 16);
+    for (length, is_read) in [(1500, true), (1501, false)] {
+        let mut octets = encoded(&plain());
+        octets.truncate(octets.len() - end);
+        let unknown = length - tag - end - octets.len() - end;
+        octets.push(200);
+        octets.extend(u16::try_from(unknown).expect("short").to_be_bytes());
+        octets.extend(vec![0; unknown + end]);
+        ring.sign(&mut octets, 0, plain().session);
+        assert_eq!(octets.len(), length);
+        let read = ring.opened(&octets);
+        let expected = if is_read {
+            Ok(plain())
+        } else {
+            Err(Rejected::Oversized(length))
+        };
+        assert_eq!(read, expected);
+    }
+}

@@ -30,7 +30,10 @@ pub const VERSION: u8 = 1;
 /// Octets before the first field.
 pub(super) const HEADER: usize = 28;
 
-/// The longest beacon without its tag. Both fit, also as a datagram, into the 1,280 octets that each
+/// The longest beacon that is read, with its tag: what an Ethernet frame can carry.
+pub(super) const LONGEST_READ: usize = 1500;
+
+/// The longest beacon that is written, without its tag. Both fit, also as a datagram, into the 1,280 octets that each
 /// link takes which carries IPv6 (RFC 8200 section 5): links of overlays take less than 1,500.
 pub const LONGEST: usize = 1280 - 40 - 8 - super::keyring::TAG;
 
