@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use bellwether_core::election::{OwnReason, ReleaseReason};
 
 use crate::history::{Event, Time, What};
-use crate::plan::{Fault, Plan, Timed};
+use crate::plan::{Fault, Plan};
 
 mod alone;
 mod overlap;
@@ -303,14 +303,10 @@ impl<'a> Checker<'a> {
                 "I8",
                 format!("node {node} sent a frame for an address that is none of the run's"),
             ),
-            What::Refused(node) => {
-                // What was recorded before the key was dropped is to be refused.
-                let replays = |timed: &Timed| timed.fault == Fault::Recordings;
-                if !self.plan.faults.iter().any(replays) {
-                    let message = format!("node {node} refused a beacon of another node");
-                    self.violation("keys", message);
-                }
-            }
+            What::Refused(node) => self.violation(
+                "keys",
+                format!("node {node} refused a beacon of another node"),
+            ),
             What::Candidates(address, candidates) => {
                 self.addresses[*address].candidates = *candidates;
                 self.addresses[*address].changed = self.now;

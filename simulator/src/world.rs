@@ -64,6 +64,8 @@ enum Next {
     Rekey(usize),
     /// A beacon that was sent before is sent again.
     Replay,
+    /// It arrives.
+    Replayed(usize, Arrived),
 }
 
 /// The place of a node: its speaker, if one runs, and what outlives it.
@@ -261,7 +263,8 @@ impl<'a> World<'a> {
                     self.turn(node);
                 }
             }
-            Next::Arrive(port, arrived) => self.arrive(port, arrived),
+            Next::Arrive(port, arrived) => self.arrive(port, arrived, true),
+            Next::Replayed(port, arrived) => self.arrive(port, arrived, false),
             Next::Ask(host) => self.host_asks(host),
             Next::Learn(node, address, version) => self.learn(node, address, version),
             Next::Record(node, address, term) => self.record(node, address, term),

@@ -97,8 +97,9 @@ impl World<'_> {
         Arrived::Sealed(channel, Rc::new(octets))
     }
 
-    /// What `to` makes of what arrives: nothing, if it cannot read it.
-    pub(super) fn open(&mut self, to: usize, arrived: Arrived) -> Option<Arrived> {
+    /// What `to` makes of what arrives: nothing, if it cannot read it. A recording may be of a time with
+    /// other keys.
+    pub(super) fn open(&mut self, to: usize, arrived: Arrived, live: bool) -> Option<Arrived> {
         let Arrived::Sealed(channel, octets) = &arrived else {
             return Some(arrived);
         };
@@ -110,7 +111,9 @@ impl World<'_> {
             ring.open(octets, &mut Spares::default())
         };
         let Ok(beacon) = opened else {
-            self.note(What::Refused(to));
+            if live {
+                self.note(What::Refused(to));
+            }
             return None;
         };
         Some(Arrived::Beacon(*channel, Rc::new(beacon)))

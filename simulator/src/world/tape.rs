@@ -59,7 +59,7 @@ impl World<'_> {
             for to in 0..self.plan.nodes {
                 let arrivals = self.network.arrivals(Kind::Beacon, host, to, &mut self.rng);
                 for takes in arrivals.into_iter().flatten() {
-                    self.schedule(self.now + takes, Next::Arrive(to, beacon.clone()));
+                    self.schedule(self.now + takes, Next::Replayed(to, beacon.clone()));
                 }
             }
         }

@@ -86,7 +86,8 @@ impl World<'_> {
         }
     }
 
-    pub(super) fn arrive(&mut self, port: usize, arrived: Arrived) {
+    /// Something arrives: when it was sent, or, if it is not `live`, as a recording.
+    pub(super) fn arrive(&mut self, port: usize, arrived: Arrived, live: bool) {
         if let Some(host) = port.checked_sub(self.plan.nodes) {
             if let Arrived::Frame(frame) = arrived
                 && [MacAddr::BROADCAST, host_mac(host)].contains(&frame.destination)
@@ -101,7 +102,7 @@ impl World<'_> {
         {
             return;
         }
-        let Some(arrived) = self.open(port, arrived) else {
+        let Some(arrived) = self.open(port, arrived, live) else {
             return;
         };
         let now = self.now;
