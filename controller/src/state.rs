@@ -142,7 +142,7 @@ pub struct State {
     grace: Grace,
     /// What is still to be told of addresses that have moved.
     notes: BTreeMap<ServiceName, Vec<Note>>,
-    /// Until then there was another leader, who has told of what moved.
+    /// Another leader renewed its Lease last then: up to about then it has told of what moved.
     unled_since: Option<Timestamp>,
     anchor: Anchor,
     schedule: Schedule,

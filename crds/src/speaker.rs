@@ -75,7 +75,7 @@ pub struct SpeakerStatus {
     pub version: Option<String>,
 
     /// `Ready`; `LinkUnproven` and `BeaconPathDegraded`, which tell of other speakers that live, though
-    /// their beacons never came on a link, or come on a link no more; `InterfacesMissing` while an
+    /// their beacons never came on any link, or come on a link no more; `InterfacesMissing` while an
     /// L2Advertisement names links that are not there; and `KernelAnswers` while the node's kernel
     /// answers ARP for an address that Bellwether announces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
