@@ -9,7 +9,8 @@
 //! - R10, what peers say of each other: `peer`
 //! - that a beacon is no recording: [`Membership::receive`]
 //!
-//! Whose claims an address has is looked up in `claimants`; whom beacons name as heard is up to `heard`.
+//! Which channels there are is kept in `channels`; whose claims an address has is looked up in `claimants`;
+//! whom beacons name as heard is up to `heard`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ use crate::mutation::{Mutation, Rules};
 use crate::name::NodeName;
 
 pub(crate) mod book;
+mod channels;
 mod claimants;
 mod heard;
 pub(crate) mod hearing;
@@ -43,9 +45,6 @@ pub const MOST_PEERS: usize = 1024;
 
 /// A start that has not shown within this time that it is no recording is forgotten.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Of more links than this that are away nobody needs to know what was heard on them.
-const MOST_AWAY: usize = 16;
 
 /// R15: a peer that is met by datagrams was seen on the link within this time: a network that drops
 /// beacons is told by that from one that is split.
@@ -153,70 +152,6 @@ impl Membership {
 
     pub(crate) fn peer(&self, node: &NodeName) -> Option<&Peer> {
         self.peers.get(node)
-    }
-
-    pub(crate) fn hearing(&self, channel: Channel) -> Option<&Hearing> {
-        self.hearing.get(&channel)
-    }
-
-    pub(crate) fn hearing_mut(&mut self, channel: Channel) -> Option<&mut Hearing> {
-        self.hearing.get_mut(&channel)
-    }
-
-    pub(crate) fn hearings_mut(&mut self) -> impl Iterator<Item = (Channel, &mut Hearing)> {
-        self.hearing
-            .iter_mut()
-            .map(|(&channel, hearing)| (channel, hearing))
-    }
-
-    /// R12: whether nothing arrives on any link.
-    pub(crate) fn is_deaf(&self) -> bool {
-        let links = self
-            .hearing
-            .iter()
-            .filter(|(channel, _)| matches!(channel, Channel::Link(_)));
-        let mut deaf = links.map(|(_, hearing)| hearing.deaf);
-        deaf.next() == Some(true) && deaf.all(|deaf| deaf)
-    }
-
-    /// How many links this node has.
-    pub(crate) fn links(&self) -> usize {
-        let links = self
-            .channels()
-            .filter(|channel| *channel != Channel::Unicast);
-        links.count()
-    }
-
-    pub(crate) fn channels(&self) -> impl Iterator<Item = Channel> {
-        self.hearing.keys().copied()
-    }
-
-    /// These are the channels from now on.
-    pub(crate) fn set_channels(&mut self, channels: &[Channel], now: Moment) {
-        let gone = |channel: &Channel, _: &mut Hearing| !channels.contains(channel);
-        let gone = self.hearing.extract_if(.., gone);
-        self.away
-            .extend(gone.map(|(channel, hearing)| (channel, hearing, now)));
-        for &channel in channels {
-            if self.hearing.contains_key(&channel) {
-                continue;
-            }
-            let away = self.away.iter().position(|(was, ..)| *was == channel);
-            let before = away.and_then(|place| self.away.remove(place));
-            let hearing = before.map_or(Hearing::new(now), |(_, hearing, since)| {
-                hearing.after(since, now)
-            });
-            self.hearing.insert(channel, hearing);
-            for peer in self.peers.values_mut() {
-                peer.ask_for_witness();
-            }
-        }
-        let surplus = self.away.len().saturating_sub(MOST_AWAY);
-        self.away.drain(..surplus);
-        for peer in self.peers.values_mut() {
-            peer.keep_paths(channels);
-        }
-        self.plan_silence();
     }
 
     /// Before then nobody's silence calls for anything. What is heard puts it off, which is noticed only

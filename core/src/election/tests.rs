@@ -54,6 +54,18 @@ impl World {
         world
     }
 
+    /// `b` owns the address, and the gateway has answered, if there is one.
+    fn beside_owner(has_gateway: bool) -> Self {
+        let mut world = Self::new(&["a", "b"]);
+        if has_gateway {
+            world.link(BTreeSet::from([GATEWAY]));
+            world.pass_alone(100, true);
+        }
+        world.pass(2_000, Some(&[own(3)]));
+        assert_eq!(world.decisions(), Vec::<String>::new());
+        world
+    }
+
     fn link(&mut self, gateways: BTreeSet<IpAddr>) {
         let link = Link {
             gateways,

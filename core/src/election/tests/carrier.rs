@@ -2,18 +2,6 @@
 
 use super::*;
 
-/// `b` owns the address, and a gateway answers, if there is one.
-fn world(has_gateway: bool) -> World {
-    let mut world = World::new(&["a", "b"]);
-    if has_gateway {
-        world.link(BTreeSet::from([GATEWAY]));
-        world.pass_alone(100, true);
-    }
-    world.pass(2_000, Some(&[own(3)]));
-    assert_eq!(world.decisions(), Vec::<String>::new());
-    world
-}
-
 impl World {
     fn flap(&mut self, milliseconds: u64, has_gateway: bool) {
         self.unplug();
@@ -30,7 +18,7 @@ impl World {
 #[test]
 fn r8_nothing_is_taken_while_the_port_of_a_cable_that_is_back_forwards_nothing() {
     for away in [100, 5_000, 300_000] {
-        let mut world = world(true);
+        let mut world = World::beside_owner(true);
         world.flap(away, true);
         world.pass(30_000, None);
         world.pass(2_000, Some(&[own(3)]));
@@ -41,7 +29,7 @@ fn r8_nothing_is_taken_while_the_port_of_a_cable_that_is_back_forwards_nothing()
 #[test]
 fn r8_without_a_gateway_the_silence_of_all_is_believed_after_three_times_as_long() {
     for away in [100, 300_000] {
-        let mut world = world(false);
+        let mut world = World::beside_owner(false);
         world.flap(away, false);
         world.pass(745, None);
         assert!(!world.owns(), "{away} ms");
@@ -52,7 +40,7 @@ fn r8_without_a_gateway_the_silence_of_all_is_believed_after_three_times_as_long
 
 #[test]
 fn r12_who_was_deaf_before_is_deaf_after() {
-    let mut world = world(true);
+    let mut world = World::beside_owner(true);
     world.pass(1_000, None);
     for _ in 0..3 {
         world.flap(90_000, true);

@@ -3,18 +3,8 @@
 
 use super::*;
 
-/// `b` owns the address, and says that it is late at times: it is not silent yet when `a` is deaf.
-/// The gateway has answered.
-fn world() -> World {
-    let mut world = World::new(&["a", "b"]);
-    world.link(BTreeSet::from([GATEWAY]));
-    world.pass_alone(100, true);
-    world.pass(2_000, Some(&[own(3)]));
-    assert_eq!(world.decisions(), Vec::<String>::new());
-    world
-}
-
 impl World {
+    /// `b` says that it is late at times: it is not silent yet when `a` is deaf.
     fn hear_late(&mut self, channel: Channel, entry: Entry, deaf: bool) {
         let mut beacon = self.beacon(&[entry]);
         beacon.pulse.lateness = Duration::from_millis(500);
@@ -32,7 +22,7 @@ impl World {
 
 #[test]
 fn who_is_deaf_does_not_take_what_it_is_offered_by_datagram() {
-    let mut world = world();
+    let mut world = World::beside_owner(true);
     world.hear_late(A, own(3), false);
     world.fall_deaf();
     world.hear_late(
@@ -46,7 +36,7 @@ fn who_is_deaf_does_not_take_what_it_is_offered_by_datagram() {
 
 #[test]
 fn who_has_fallen_deaf_does_not_take_again_what_it_was_offered_before() {
-    let mut world = world();
+    let mut world = World::beside_owner(true);
     world.hear_late(A, entry(3, Standing::Offer { to: ME }), false);
     // That the owner before has given it up is not heard any more.
     world.fall_deaf();
@@ -55,7 +45,7 @@ fn who_has_fallen_deaf_does_not_take_again_what_it_was_offered_before() {
 
 #[test]
 fn who_is_deaf_takes_nothing_from_a_deaf_owner_after_its_loop_was_away() {
-    let mut world = world();
+    let mut world = World::beside_owner(true);
     world.hear_late(A, own(3), true);
     world.fall_deaf();
     let before = ["announce", "own 4 OwnerDeaf", "release Deaf"];
@@ -68,7 +58,7 @@ fn who_is_deaf_takes_nothing_from_a_deaf_owner_after_its_loop_was_away() {
 
 #[test]
 fn r12_who_is_deaf_takes_nothing_however_long_that_lasts() {
-    let mut world = world();
+    let mut world = World::beside_owner(true);
     world.fall_deaf();
     world.pass(180_000, None);
     assert_eq!(world.decisions(), Vec::<String>::new());
@@ -81,7 +71,7 @@ fn r12_who_is_deaf_takes_nothing_however_long_that_lasts() {
 
 #[test]
 fn r10_a_deaf_claim_does_not_free_what_somebody_else_claimed_later_whom_others_hear() {
-    let mut world = world();
+    let mut world = World::beside_owner(true);
     let pass = |world: &mut World, vouches: bool| {
         for _ in 0..40 {
             let mut deaf = world.beacon_of_c(&[own(2)]);
@@ -111,7 +101,7 @@ fn r10_a_deaf_claim_does_not_free_what_somebody_else_claimed_later_whom_others_h
 
 #[test]
 fn r9_who_hears_again_asks_first_for_the_owner_that_fell_silent_meanwhile() {
-    let mut world = world();
+    let mut world = World::beside_owner(true);
     world.fall_deaf();
     world.pass(1_000, None);
     world.outputs.clear();
@@ -125,7 +115,7 @@ fn r9_who_hears_again_asks_first_for_the_owner_that_fell_silent_meanwhile() {
 
 #[test]
 fn r12_datagrams_say_so_of_who_hears_nothing_on_any_link() {
-    let mut world = world();
+    let mut world = World::beside_owner(true);
     let says_so = |world: &World| {
         let mut sent = world.outputs.iter().rev();
         sent.find_map(|output| match output {
