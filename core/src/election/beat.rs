@@ -11,6 +11,7 @@ use super::{Config, Election, Output};
 use crate::frame::beacon::wire::room_for_entries;
 use crate::frame::beacon::{Beacon, Entry, Flags, Heard, Pulse};
 use crate::membership::book::Changes;
+use crate::membership::peer::Peer;
 use crate::membership::timing::{Profile, silence_limit};
 use crate::membership::{Channel, Ignored, is_heard};
 use crate::moment::Moment;
@@ -343,12 +344,12 @@ impl Election {
         if received.forgot {
             self.insist_to(&beacon.sender);
         }
-        let proven = self
-            .membership
-            .peer(&beacon.sender)
-            .is_some_and(|peer| peer.proven && peer.session == beacon.session);
+        let sender = self.membership.peer(&beacon.sender);
+        let sender = sender.filter(|peer| peer.session == beacon.session);
+        let proven = sender.is_some_and(|peer| peer.proven);
+        let goes_on = sender.is_some_and(Peer::goes_on);
         for &(address, term) in &changes.released {
-            self.hear_release(address, beacon.session, term);
+            self.hear_release(address, beacon.session, term, goes_on);
         }
         if proven && !beacon.flags.deaf && matches!(channel, Channel::Link(_)) {
             for &relayed in &changes.relayed {

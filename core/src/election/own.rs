@@ -138,8 +138,14 @@ impl Election {
 
     /// Somebody has given up a claim. Whoever has given in may have announced the address last, so
     /// its owner has to do so once more (R13).
-    pub(super) fn hear_release(&mut self, address: IpAddr, from: Session, term: Term) {
-        self.note_release(address, from);
+    pub(super) fn hear_release(
+        &mut self,
+        address: IpAddr,
+        from: Session,
+        term: Term,
+        goes_on: bool,
+    ) {
+        self.note_release(address, goes_on);
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
         };
@@ -154,9 +160,9 @@ impl Election {
         }
     }
 
-    /// Notes when an address was released. With the first beacon of a start the claims of the start before
-    /// are gone, and nobody knows since when.
-    fn note_release(&mut self, address: IpAddr, from: Session) {
+    /// Notes when an address was released, by a start that `goes_on`: with the first beacon of a start the
+    /// claims of the start before are gone, and nobody knows since when.
+    fn note_release(&mut self, address: IpAddr, goes_on: bool) {
         let now = self.now;
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
@@ -165,12 +171,6 @@ impl Election {
             // Each release is said several times, and whom nobody may own nobody misses.
             return;
         }
-        let mut peers = self.membership.peers();
-        let peer = peers.find(|(_, peer)| peer.session == from);
-        let goes_on = peer.is_some_and(|(_, peer)| {
-            let beacons = peer.paths.iter().map(|path| path.tally.received);
-            beacons.sum::<u64>() > 1
-        });
         contest.released_at = goes_on.then_some(now);
     }
 

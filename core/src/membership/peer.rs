@@ -100,6 +100,12 @@ impl Peer {
         self.retired.contains(&session)
     }
 
+    /// Whether more was heard of this start than its first beacon.
+    pub(crate) fn goes_on(&self) -> bool {
+        let beacons = self.paths.iter().map(|path| path.tally.received);
+        beacons.sum::<u64>() > 1
+    }
+
     /// Whether it is heard on any channel.
     pub(super) fn is_heard(&self, now: Moment) -> bool {
         self.paths.iter().any(|path| super::is_heard(path, now))
