@@ -244,7 +244,7 @@ impl Desk {
                 tracing::info!(%address, %reason, "not announcing any more");
             }
             Report::Paths(paths) if *paths == Paths::default() => {
-                tracing::info!("the beacons of all speakers that are heard come on links");
+                tracing::info!("the beacons of all speakers that are heard come in on their links");
             }
             Report::Paths(paths) => {
                 tracing::warn!(?paths, "beacons do not come in as they should");

@@ -307,7 +307,7 @@ impl L2 {
 
     fn look(&self) -> Look {
         let mut election = self.election.snapshot();
-        look::forget_gone(&mut election, &self.contacts);
+        look::leave_out_gone(&mut election, &self.contacts);
         Look {
             unheard: look::unheard(&election, &self.contacts),
             election,

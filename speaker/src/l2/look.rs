@@ -32,7 +32,7 @@ pub struct Look {
 
 /// Leaves out peers that are gone for good: they are silent, and the API knows them no more. They are
 /// not forgotten by the election, which has to tell recordings of them.
-pub(super) fn forget_gone(snapshot: &mut Snapshot, contacts: &Contacts) {
+pub(super) fn leave_out_gone(snapshot: &mut Snapshot, contacts: &Contacts) {
     snapshot
         .peers
         .retain(|peer| contacts.contains_key(&peer.node) || peer.paths.iter().any(|path| path.up));
@@ -205,7 +205,7 @@ mod tests {
         let peers = vec![peer("down", false), peer("gone", false), peer("new", true)];
         let mut snapshot = snapshot(peers);
         let contacts = Contacts::from([("down".into(), Contact::default())]);
-        forget_gone(&mut snapshot, &contacts);
+        leave_out_gone(&mut snapshot, &contacts);
         let left: Vec<_> = snapshot.peers.iter().map(|peer| &peer.node).collect();
         assert_eq!(left, [&"down".into(), &"new".into()]);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bellwether_core::election::{PeerSnapshot, Snapshot};
+use bellwether_core::election::Snapshot;
 use bellwether_core::link::Links;
 use bellwether_core::membership::Channel;
 use bellwether_core::name::{LinkName, NodeName};
@@ -12,7 +12,8 @@ use bellwether_core::name::{LinkName, NodeName};
 pub struct Paths {
     /// Nodes that are heard by datagrams, and whose beacons never came on a link (R11, R15).
     pub unproven: BTreeSet<NodeName>,
-    /// Nodes that live, but whose beacons do not come any more on that link (R9).
+    /// Nodes that live, but whose beacons do not come any more on that link (R9, R15): they are heard
+    /// elsewhere, or answer for their addresses.
     pub degraded: BTreeSet<(NodeName, LinkName)>,
 }
 
@@ -21,14 +22,14 @@ impl Paths {
     pub(super) fn of(snapshot: &Snapshot, links: &Links) -> Self {
         let mut paths = Self::default();
         for peer in &snapshot.peers {
-            let by_datagrams = is_met_by_datagrams(peer);
+            let is_heard = peer.paths.iter().any(|path| path.up);
             let mut proven = false;
             for path in &peer.paths {
                 let Channel::Link(index) = path.channel else {
                     continue;
                 };
                 proven = true;
-                let lost = path.degraded || (!path.up && by_datagrams);
+                let lost = path.degraded || (!path.up && is_heard);
                 if let Some(link) = links.get(index)
                     && lost
                     && link.carrier
@@ -37,7 +38,7 @@ impl Paths {
                     paths.degraded.insert(name);
                 }
             }
-            if by_datagrams && !proven {
+            if is_heard && !proven {
                 paths.unproven.insert(peer.node.clone());
             }
         }
@@ -45,17 +46,11 @@ impl Paths {
     }
 }
 
-fn is_met_by_datagrams(peer: &PeerSnapshot) -> bool {
-    peer.paths
-        .iter()
-        .any(|path| path.channel == Channel::Unicast && path.up)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use bellwether_core::election::PathSnapshot;
+    use bellwether_core::election::{PathSnapshot, PeerSnapshot};
     use bellwether_core::frame::beacon::Session;
     use bellwether_core::link::{Link, LinkIndex};
     use bellwether_core::mac::MacAddr;
@@ -122,6 +117,7 @@ mod tests {
             ..Paths::default()
         };
         let link = |up, degraded| path(Channel::Link(LINK), up, degraded);
+        let other_link = |up| path(Channel::Link(LinkIndex(2)), up, false);
         let datagrams = |up| path(Channel::Unicast, up, false);
         for (case, carrier, paths, expected) in [
             (
@@ -147,6 +143,18 @@ mod tests {
                 true,
                 vec![link(false, false), datagrams(true)],
                 &degraded,
+            ),
+            (
+                "on the other link only",
+                true,
+                vec![link(false, false), other_link(true)],
+                &degraded,
+            ),
+            (
+                "dead on both links",
+                true,
+                vec![link(false, false), other_link(false)],
+                &nothing,
             ),
             (
                 "the cable is out",
