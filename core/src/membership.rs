@@ -229,13 +229,17 @@ impl Membership {
             .iter()
             .find(|heard| heard.session == self.session);
         let mut received = Received::default();
-        if !self.peers.contains_key(&beacon.sender) {
-            if self.peers.len() >= MOST_PEERS {
-                return Err(Ignored::TooMany);
-            }
-            let floor = self.floor_of(beacon.session);
+        let known = self.peers.get(&beacon.sender);
+        let mut floor = 0;
+        if known.is_none_or(|peer| peer.session != beacon.session) {
+            floor = self.floor_of(beacon.session);
             if beacon.sequence <= floor {
                 return Err(Ignored::Replayed);
+            }
+        }
+        if known.is_none() {
+            if self.peers.len() >= MOST_PEERS {
+                return Err(Ignored::TooMany);
             }
             let peer = Peer::new(beacon, echo.is_some(), floor, at);
             self.peers.insert(beacon.sender.clone(), peer);
@@ -263,7 +267,7 @@ impl Membership {
             self.newcomers.remove(&beacon.session);
             changes.addresses.extend(peer.book.addresses());
             changes.released.extend(peer.book.claims());
-            peer.succeed(beacon, echo.is_some(), at);
+            peer.succeed(beacon, echo.is_some(), floor, at);
             received.answer = true;
         }
         received.forgot =
@@ -291,11 +295,13 @@ impl Membership {
     /// A host answered for an address that `owner` claims, from the MAC address of `owner`: it
     /// lives, though its beacons are not heard (R9). Says whether it had counted as down.
     pub(crate) fn hear_answer(&mut self, owner: &NodeName, channel: Channel, now: Moment) -> bool {
-        let Some(path) = self
-            .peers
-            .get_mut(owner)
-            .and_then(|peer| peer.path_mut(channel))
-        else {
+        let Some(peer) = self.peers.get_mut(owner) else {
+            return false;
+        };
+        // Who was never heard on that link is met by datagrams (R15).
+        let is_proven = peer.path(channel).is_some();
+        let met = if is_proven { channel } else { Channel::Unicast };
+        let Some(path) = peer.path_mut(met) else {
             return false;
         };
         path.last = path.last.max(now);
@@ -309,33 +315,32 @@ impl Membership {
     pub(crate) fn hear_on_wire(&mut self, node: &NodeName, channel: Channel, now: Moment) -> bool {
         let peer = self.peers.get_mut(node);
         let before = peer.and_then(|peer| peer.witness(channel, now));
-        before.is_none_or(|seen| now.since(seen) > WITNESSED)
+        before.is_none_or(|seen| now.since(seen) >= WITNESSED)
     }
 
-    /// R10: whether a peer other than `suspect` says that it has heard it lately on one of
-    /// `channels`.
+    /// R10: whether a peer says that it has heard the start `suspect` of another one lately on one of
+    /// `channels`; or by datagram, if the suspect is on their network, and was never heard there (R15).
     pub(crate) fn is_vouched_for(
         &self,
-        suspect: &NodeName,
+        suspect: Session,
         channels: &[Channel],
         now: Moment,
     ) -> bool {
-        let Some(suspected) = self.peers.get(suspect) else {
-            return false;
+        let suspected = self.peers.values().find(|peer| peer.session == suspect);
+        let path_of = |channel| suspected.and_then(|peer| peer.path(channel));
+        let is_unproven = channels.iter().all(|&channel| path_of(channel).is_none());
+        let by_datagrams =
+            is_unproven && suspected.is_some_and(|peer| peer.is_witnessed(channels, now));
+        let counts = |path: &&Path| {
+            channels.contains(&path.channel) || (by_datagrams && path.channel == Channel::Unicast)
         };
-        self.peers.iter().any(|(node, witness)| {
-            node != suspect
-                && witness.proven
-                && witness.paths.iter().any(|path| {
-                    channels.contains(&path.channel)
-                        && is_heard(path, now)
-                        && path.report(suspected.session).is_some_and(|report| {
-                            let limit =
-                                suspected.path(path.channel).map_or(path.limit, |p| p.limit);
-                            now.since(report.heard) <= tenths(limit, FENCE)
-                        })
-                })
-        })
+        let is_sure = |path: &Path| {
+            let report = path.report(suspect).filter(|_| is_heard(path, now));
+            let limit = path_of(path.channel).map_or(path.limit, |path| path.limit);
+            report.is_some_and(|report| now.since(report.heard) <= tenths(limit, FENCE))
+        };
+        let mut witnesses = self.peers.values().filter(|peer| peer.proven);
+        witnesses.any(|witness| witness.paths.iter().filter(counts).any(is_sure))
     }
 
     /// Forgets starts that never showed that they are no recordings.

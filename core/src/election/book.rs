@@ -113,7 +113,9 @@ impl Book {
     }
 
     /// The next part of the whole book: its claims are written to `entries`, which is empty, and it
-    /// reaches from the first address to the second.
+    /// reaches from the first address to the second. The one after it begins where this one ends, so that
+    /// no address is between two parts, of which nobody would hear that it is not claimed any more. So
+    /// there has to be room for two claims at least.
     pub(super) fn next_part(
         &mut self,
         mut room: usize,
@@ -122,10 +124,10 @@ impl Book {
         let from = self.cursor?;
         let mut to = Part::EVERYTHING.1;
         self.cursor = None;
-        for (&address, entry) in self.claims.range(from..) {
+        for entry in self.claims.range(from..).map(|(_, entry)| entry) {
             let Some(left) = room.checked_sub(entry_length(entry)) else {
-                to = entries.last().map_or(to, |last| last.address);
-                self.cursor = (!entries.is_empty()).then_some(address);
+                self.cursor = entries.last().map(|last| last.address);
+                to = self.cursor.unwrap_or(to);
                 break;
             };
             room = left;
@@ -140,4 +142,41 @@ const fn is_about_others(entry: &Entry) -> bool {
         entry.standing,
         crate::frame::beacon::Standing::Relayed { .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::election::Term;
+    use crate::frame::beacon::Standing;
+
+    /// Of what is in no part nobody hears that it is not claimed any more.
+    #[test]
+    fn the_parts_of_a_book_leave_out_no_address() {
+        let mut book = Book::default();
+        for last in 0..=u8::MAX {
+            let entry = |address| Entry {
+                address,
+                term: Term(1),
+                standing: Standing::Own,
+            };
+            book.say(entry(IpAddr::from([192, 0, 2, last])), Moment::ORIGIN);
+            let ipv6 = [0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last) << 8];
+            book.say(entry(IpAddr::from(ipv6)), Moment::ORIGIN);
+        }
+        book.begin_anew();
+        let mut entries = Vec::new();
+        let mut reached = Part::EVERYTHING.0;
+        let mut listed = 0;
+        while let Some((from, to)) = book.next_part(1_000, &mut entries) {
+            assert!(from <= reached, "nothing between {reached} and {from}");
+            let is_in = |entry: &Entry| (from..=to).contains(&entry.address);
+            assert!(entries.iter().all(is_in));
+            listed += entries.len();
+            entries.clear();
+            reached = to;
+        }
+        assert_eq!(reached, Part::EVERYTHING.1);
+        assert!(listed >= book.len());
+    }
 }

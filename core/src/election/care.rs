@@ -250,6 +250,9 @@ impl Election {
         let now = self.now;
         let mut fell_silent = Vec::new();
         for (node, peer) in self.membership.peers_mut() {
+            if peer.forget_witnesses(now) {
+                fell_silent.push(node.clone());
+            }
             let paths = peer.paths.iter_mut();
             for path in paths.filter(|path| !path.down && !is_heard(path, now)) {
                 path.down = true;

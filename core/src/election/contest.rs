@@ -107,6 +107,7 @@ pub(super) struct Claims {
 #[derive(Clone, Debug)]
 pub(super) struct Silent {
     pub(super) node: NodeName,
+    pub(super) session: Session,
     pub(super) order: Order,
     /// Its last sign of life.
     pub(super) last: Moment,
@@ -232,7 +233,7 @@ impl Election {
                     // Somebody has owned it since.
                     continue;
                 }
-                let silent = self.silent(node, path, order);
+                let silent = self.silent(node, peer, path, order);
                 if claims.silent.as_ref().is_none_or(|old| old.order < order) {
                     claims.silent = Some(silent);
                 }
@@ -275,13 +276,14 @@ impl Election {
         claimed.map_or(Moment::ORIGIN, |claimed| claimed + self.limit)
     }
 
-    fn silent(&self, node: &NodeName, path: &Path, order: Order) -> Silent {
+    fn silent(&self, node: &NodeName, peer: &Peer, path: &Path, order: Order) -> Silent {
         let clear = self.membership.hearing(path.channel).map_or(
             path.last,
             super::super::membership::hearing::Hearing::clear_since,
         );
         Silent {
             node: node.clone(),
+            session: peer.session,
             order,
             last: path.last,
             down_at: path.last.max(clear) + path.limit,

@@ -160,7 +160,7 @@ impl Election {
         if self.is_unsynced(&channels) && now < due + self.limit {
             return Err(shortly);
         }
-        let is_down = |lost: &Silent| !self.membership.is_vouched_for(&lost.node, &channels, now);
+        let is_down = |lost: &Silent| !self.membership.is_vouched_for(lost.session, &channels, now);
         let is_free = free.lost.as_ref().is_none_or(is_down)
             && !self.is_held_unheard(&self.contests[&address]);
         if !is_free && self.rules.keep(Mutation::NoCorroboration) {
@@ -174,17 +174,16 @@ impl Election {
     fn is_held_unheard(&self, contest: &Contest) -> bool {
         let passed = contest.passed_on.as_ref();
         let passed = passed.filter(|passed| passed.term == contest.highest_term());
-        let holder = passed.and_then(|passed| {
+        passed.is_some_and(|passed| {
             let mut peers = self.membership.peers();
-            peers.find(|(_, peer)| peer.session == passed.holder)
-        });
-        holder.is_some_and(|(node, peer)| {
-            let met = self.meeting(peer, &contest.channels);
+            let holder = peers.find(|(_, peer)| peer.session == passed.holder);
+            let holder = holder.map(|(_, peer)| peer);
+            let met = holder.and_then(|peer| self.meeting(peer, &contest.channels));
             if met.is_some_and(|path| is_heard(path, self.now)) {
-                return !peer.book.is_synced();
+                return holder.is_some_and(|peer| !peer.book.is_synced());
             }
             self.membership
-                .is_vouched_for(node, &contest.channels, self.now)
+                .is_vouched_for(passed.holder, &contest.channels, self.now)
         })
     }
 
@@ -301,13 +300,15 @@ impl Election {
         self.dirty.insert(address);
     }
 
-    /// Passes on who holds an address to those who may not hear each other (R13).
+    /// Passes on who holds an address to those who may not hear each other (R13); not the claim of
+    /// somebody who may be a recording.
     fn relay(&mut self, address: IpAddr, claims: &Claims) {
         let (now, limit, interval) = (self.now, self.limit, self.interval());
         let Some(contest) = self.contests.get_mut(&address) else {
             return;
         };
-        let Some(best) = claims.best.as_ref().filter(|_| claims.contested) else {
+        let best = claims.best.as_ref().filter(|best| best.proven);
+        let Some(best) = best.filter(|_| claims.contested) else {
             contest.contested_since = None;
             return;
         };

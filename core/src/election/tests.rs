@@ -18,6 +18,7 @@ mod moves;
 mod recordings;
 mod relink;
 mod replaced;
+mod traced;
 mod world;
 
 use world::{World, entry, link, own};

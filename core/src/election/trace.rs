@@ -140,9 +140,9 @@ pub enum TraceError {
     /// The election decides otherwise now.
     #[error("the speaker decided {traced:?}, and the replay {replayed:?}")]
     Differs {
-        /// What the trace says.
+        /// What the trace says; nothing, if a turn has ended without this decision.
         traced: Option<Decision>,
-        /// What came of the replay.
+        /// What came of the replay; nothing, if there was no decision.
         replayed: Option<Decision>,
     },
 }
@@ -153,6 +153,9 @@ pub struct Replay {
     election: Option<Election>,
     /// What was decided and is not in the trace yet.
     pending: VecDeque<Decision>,
+    /// How many of these were decided by the end of the last turn: the trace names them before the next
+    /// one ends.
+    owed: usize,
     decisions: u64,
     lost: u64,
 }
@@ -166,6 +169,7 @@ impl Replay {
             } if format != FORMAT => Err(TraceError::Format { format, version }),
             Line::Start { election, lost, .. } => {
                 self.pending.clear();
+                self.owed = 0;
                 self.lost += lost;
                 self.election = Some(*election);
                 self.collect();
@@ -180,8 +184,15 @@ impl Replay {
             }
             Line::Deadline { at } => {
                 let election = self.election.as_mut().ok_or(TraceError::Headless)?;
+                if self.owed > 0 {
+                    return Err(TraceError::Differs {
+                        traced: None,
+                        replayed: self.pending.front().copied(),
+                    });
+                }
                 election.on_deadline(at);
                 self.collect();
+                self.owed = self.pending.len();
                 Ok(None)
             }
             Line::Decision { at, decision } => {
@@ -195,6 +206,7 @@ impl Replay {
                         replayed,
                     });
                 }
+                self.owed = self.owed.saturating_sub(1);
                 self.decisions += 1;
                 Ok(Some((at, decision)))
             }

@@ -46,9 +46,9 @@ impl Membership {
 
     /// The number above which beacons of that start are no recordings.
     pub(super) fn floor_of(&self, session: Session) -> u64 {
-        let mut forgotten = self.forgotten.iter();
-        let found = forgotten.find(|(start, _)| *start == session);
-        found.map_or(0, |&(_, floor)| floor)
+        let forgotten = self.forgotten.iter();
+        let found = forgotten.filter(|(start, _)| *start == session);
+        found.map(|&(_, floor)| floor).max().unwrap_or_default()
     }
 
     /// An address is given away that was not: what those who are not heard any more have claimed of it

@@ -112,7 +112,7 @@ impl Peer {
     }
 
     /// Another start of the same speaker takes its place; a later one, if it is `proven`.
-    pub(super) fn succeed(&mut self, beacon: &Beacon, proven: bool, now: Moment) {
+    pub(super) fn succeed(&mut self, beacon: &Beacon, proven: bool, floor: u64, now: Moment) {
         let mut retired = std::mem::take(&mut self.retired);
         if proven {
             if retired.len() == REMEMBERED {
@@ -123,7 +123,7 @@ impl Peer {
         *self = Self {
             retired,
             broke_off: !self.paths.iter().any(|path| path.flags.leaving),
-            ..Self::new(beacon, proven, 0, now)
+            ..Self::new(beacon, proven, floor, now)
         };
     }
 
@@ -139,11 +139,9 @@ impl Peer {
     /// was never heard.
     pub(crate) fn is_met_by_datagrams(&self, now: Moment) -> bool {
         let by_datagrams = self.path(Channel::Unicast);
-        let is_seen_only = |(link, at): &(Channel, Moment)| {
-            now.since(*at) <= WITNESSED && self.path(*link).is_none()
-        };
+        let mut seen_only = self.unproven_witnesses();
         by_datagrams.is_some_and(|path| super::is_heard(path, now))
-            && (self.paths.len() == 1 || self.witnessed.iter().any(is_seen_only))
+            && (self.paths.len() == 1 || seen_only.any(|seen| now.since(seen) < WITNESSED))
     }
 
     /// These are the channels from now on.
@@ -179,7 +177,27 @@ impl Peer {
     /// R15: whether a frame of it was seen lately on one of those links.
     pub(crate) fn is_witnessed(&self, channels: &[Channel], now: Moment) -> bool {
         let mut links = self.witnessed.iter();
-        links.any(|(link, at)| channels.contains(link) && now.since(*at) <= WITNESSED)
+        links.any(|(link, at)| channels.contains(link) && now.since(*at) < WITNESSED)
+    }
+
+    /// R15: forgets on which links it was seen longer ago than lately. Says whether it was met by
+    /// datagrams on one of them, and is no more.
+    pub(crate) fn forget_witnesses(&mut self, now: Moment) -> bool {
+        let paths = &self.paths;
+        let mut was_met = false;
+        self.witnessed.retain(|(link, at)| {
+            let is_over = now.since(*at) >= WITNESSED;
+            was_met |= is_over && !paths.iter().any(|path| path.channel == *link);
+            !is_over
+        });
+        was_met
+    }
+
+    /// R15: when it was seen on links where it was never heard.
+    fn unproven_witnesses(&self) -> impl Iterator<Item = Moment> {
+        let links = self.witnessed.iter();
+        let unproven = links.filter(|(link, _)| self.path(*link).is_none());
+        unproven.map(|(_, at)| *at)
     }
 
     pub(crate) fn path(&self, channel: Channel) -> Option<&Path> {
@@ -191,15 +209,19 @@ impl Peer {
     }
 
     /// When its silence calls for something next, if nothing more is heard of it: it is asked for, each
-    /// `interval` (R9), or it is down; or the wire is asked whether it is there (R15).
+    /// `interval` (R9), or it is down; or the wire is asked whether it is there, or has not shown it for
+    /// too long (R15).
     pub(super) fn silence_at(&self, interval: Duration, links: usize) -> Option<Moment> {
         let paths = self.paths.iter().filter(|path| !path.down);
         let silent = paths.map(|path| path.silence_at(interval));
-        silent.chain(self.witness_at(interval, links)).min()
+        let witness = self.witness_at(interval, links);
+        let unseen = self.unproven_witnesses().map(|seen| seen + WITNESSED);
+        silent.chain(witness).chain(unseen).min()
     }
 
     /// R15: when to ask the wire whether it is there, while it is heard by datagrams and not on all
-    /// `links` of this node: now and then, and each `interval` when it has just claimed something.
+    /// `links` of this node: now and then, and each `interval` when it has just claimed something, when
+    /// there was no answer, or when its datagrams cease.
     pub(crate) fn witness_at(&self, interval: Duration, links: usize) -> Option<Moment> {
         let path = self.path(Channel::Unicast).filter(|path| !path.down)?;
         let is_up = |path: &&Path| path.channel != Channel::Unicast && !path.down;
@@ -212,7 +234,12 @@ impl Peer {
         let has_just_claimed = self
             .claimed
             .is_some_and(|claimed| asked < claimed + path.limit);
-        Some(asked + if has_just_claimed { interval } else { WITNESS })
+        let mut met = self.unproven_witnesses();
+        let is_urgent = has_just_claimed || met.any(|seen| seen < asked);
+        let next = asked + if is_urgent { interval } else { WITNESS };
+        // R9: an answer is a sign of life where datagrams do not come any more.
+        let suspect = path.last_beacon + path.suspect;
+        Some(next.min(suspect.max(asked + interval)))
     }
 
     /// Takes in a beacon of this start. Says whether it counts otherwise than before: it had been

@@ -39,10 +39,22 @@ impl World {
     /// Time passes in which the gateway answers, `b` says `entries` by datagram, and answers what is
     /// asked for its address if it is on this network. How often it was asked.
     fn pass_filtered(&mut self, milliseconds: u64, entries: &[Entry], is_here: bool) -> usize {
+        self.pass_beside_b(milliseconds, Some(entries), is_here)
+    }
+
+    /// The same, or without datagrams of `b`.
+    fn pass_beside_b(
+        &mut self,
+        milliseconds: u64,
+        entries: Option<&[Entry]>,
+        is_here: bool,
+    ) -> usize {
         let mut questions = 0;
         for _ in 0..milliseconds {
             let before = self.outputs.len();
-            if self.now.is_multiple_of(4 * INTERVAL) {
+            if let Some(entries) = entries
+                && self.now.is_multiple_of(4 * INTERVAL)
+            {
                 self.hear_by_datagram(entries);
             }
             self.pass_alone(1, true);
@@ -141,6 +153,55 @@ fn r13_a_lower_claim_by_datagram_is_answered_when_its_owner_speaks_on_the_wire()
         world.see_b();
         assert_eq!(world.decisions(), ["announce"]);
     }
+}
+
+/// `b`, which is met by datagrams, owns the address.
+fn beside_owner_met_by_datagrams() -> World {
+    let mut world = world(Beacons::Never, false);
+    world.pass_filtered(1_100, &[own(9)], true);
+    assert_eq!(world.decisions(), ["release Outclaimed"]);
+    world
+}
+
+#[test]
+fn r9_who_is_met_by_datagrams_is_asked_for_when_they_cease() {
+    let mut world = beside_owner_met_by_datagrams();
+    world.pass_beside_b(10_000, None, true);
+    assert_eq!(world.decisions(), Vec::<String>::new());
+    world.pass_beside_b(2_000, None, false);
+    assert_eq!(world.decisions(), ["own 10 OwnerSilent"]);
+}
+
+/// Its answers are lost too.
+#[test]
+fn r10_others_vouch_by_datagram_for_who_is_met_by_datagrams() {
+    for vouches in [true, false] {
+        let mut world = beside_owner_met_by_datagrams();
+        for _ in 0..40 {
+            let mut beacon = world.beacon_of_c(&[]);
+            beacon.mac = None;
+            let me = beacon.heard[0];
+            beacon.heard.extend(vouches.then_some(Heard {
+                session: Session(2),
+                ..me
+            }));
+            world.read_beacon(Channel::Unicast, beacon);
+            world.pass_beside_b(INTERVAL, None, false);
+        }
+        let taken = Vec::from_iter((!vouches).then_some("own 10 OwnerSilent"));
+        assert_eq!(world.decisions(), taken);
+    }
+}
+
+/// Its link is mute, and its datagrams come by another network.
+#[test]
+fn r15_what_is_owned_by_who_is_not_seen_any_more_is_taken() {
+    let mut world = beside_owner_met_by_datagrams();
+    let questions = world.pass_filtered(1_900, &[own(9)], false);
+    assert_eq!(world.decisions(), Vec::<String>::new());
+    assert!(questions > 10, "{questions}");
+    world.pass_filtered(2_000, &[own(9)], false);
+    assert_eq!(world.decisions(), ["own 10 OwnerReleased"]);
 }
 
 #[test]

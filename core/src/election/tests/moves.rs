@@ -124,6 +124,24 @@ fn r13_a_claim_is_relayed_only_when_two_have_been_heard_for_long() {
     }
 }
 
+/// Others may know that it is a recording; this node may have started after the node was gone.
+#[test]
+fn r13_the_claim_of_who_may_be_a_recording_is_not_relayed() {
+    for is_proven in [true, false] {
+        let mut world = World::new(&["b", "c", "a"]);
+        for _ in 0..40 {
+            let mut beacon = world.beacon_of_c(&[own(9)]);
+            if !is_proven {
+                beacon.heard.clear();
+            }
+            world.read_beacon(A, beacon);
+            world.pass(INTERVAL, Some(&[own(1)]));
+        }
+        let relays = |entry: Entry| matches!(entry.standing, Standing::Relayed { .. });
+        assert_eq!(world.said().any(relays), is_proven);
+    }
+}
+
 #[test]
 fn r13_what_was_offered_is_handed_over_also_to_a_claim_that_is_relayed() {
     let mut world = World::new(&["b", "a"]);
@@ -180,8 +198,15 @@ impl World {
 
     /// `b` was heard once, and has been given the address by `c` since.
     fn given_to_b_unheard() -> Self {
+        Self::given_to_b(true)
+    }
+
+    /// `b`, which was heard once or never, has been given the address by `c`.
+    fn given_to_b(was_heard: bool) -> Self {
         let mut world = World::new(&["a", "b", "c"]);
-        world.hear(&[]);
+        if was_heard {
+            world.hear(&[]);
+        }
         world.pass_with_c(2_000, &[own(3)], true);
         let holder = Standing::Relayed {
             holder: Session(2),
@@ -197,9 +222,11 @@ impl World {
 
 #[test]
 fn r10_what_was_given_to_a_peer_that_only_others_hear_is_not_free() {
-    let mut world = World::given_to_b_unheard();
-    world.pass_with_c(1_000, &[], false);
-    assert_eq!(world.decisions(), ["own 5 OwnerReleased"]);
+    for was_heard in [true, false] {
+        let mut world = World::given_to_b(was_heard);
+        world.pass_with_c(1_000, &[], false);
+        assert_eq!(world.decisions(), ["own 5 OwnerReleased"], "{was_heard}");
+    }
 }
 
 #[test]

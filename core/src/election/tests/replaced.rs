@@ -84,6 +84,36 @@ fn recordings_of_a_node_that_is_forgotten_are_told_as_such() {
     assert!(world.knows_b());
 }
 
+/// It was cut off for long, and has been started anew before it returned.
+#[test]
+fn a_recording_of_a_node_that_was_forgotten_does_not_silence_it_when_it_is_back() {
+    let mut world = World::new(&["a", "b"]);
+    let mut recorded = world.beacon(&[]);
+    recorded.session = Session(7);
+    let mut before = world.beacon(&[own(3)]);
+    before.session = Session(7);
+    world.read_beacon(A, recorded.clone());
+    world.read_beacon(A, before);
+    world.pass(TEN_MINUTES, None);
+    world.speakers(&["a", "c"]);
+    assert!(!world.knows_b());
+    world.decisions();
+    world.sequence = 0;
+    world.pass(2_000, Some(&[own(9)]));
+    assert!(!world.owns());
+    world.decisions();
+    let now = Moment::from_millis(world.now);
+    let input = Input::Beacon {
+        channel: A,
+        beacon: recorded,
+        at: now,
+    };
+    let received = world.election.handle(input, now);
+    assert_eq!(received, Err(Ignored::Replayed));
+    world.pass(2_000, Some(&[own(9)]));
+    assert_eq!(world.decisions(), Vec::<String>::new());
+}
+
 #[test]
 fn a_node_whose_link_is_gone_is_not_forgotten_before_its_time() {
     let mut world = World::silent_for(0);
