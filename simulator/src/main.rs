@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -260,7 +261,19 @@ fn run_many(first: u64, seeds: u64, mutation: Option<Mutation>, broken: Option<&
                         break;
                     }
                     let plan = plan_of(seed, mutation);
-                    let outcome = run(&plan, mutation);
+                    let look = format!(
+                        "bellwether-simulate --seed {seed}{}",
+                        broken.unwrap_or_default()
+                    );
+                    let outcome = catch_unwind(AssertUnwindSafe(|| run(&plan, mutation)));
+                    let Ok(outcome) = outcome else {
+                        failed.store(true, Ordering::Relaxed);
+                        bar.suspend(|| {
+                            println!("seed {seed}: the program panicked");
+                            println!("  look at it: {look}");
+                        });
+                        continue;
+                    };
                     simulated.fetch_add(plan.length, Ordering::Relaxed);
                     moves.fetch_add(
                         u64::try_from(outcome.moves()).unwrap_or(u64::MAX),
@@ -272,8 +285,7 @@ fn run_many(first: u64, seeds: u64, mutation: Option<Mutation>, broken: Option<&
                         failed.store(true, Ordering::Relaxed);
                         bar.suspend(|| {
                             println!("seed {seed}: {}: {}", violation.rule, violation.message);
-                            let broken = broken.unwrap_or_default();
-                            println!("  look at it: bellwether-simulate --seed {seed}{broken}");
+                            println!("  look at it: {look}");
                         });
                     }
                 }
