@@ -23,7 +23,11 @@ impl State {
         };
         let while_unled = self.unled_since.zip(new.claim.since);
         let while_unled = while_unled.is_some_and(|(unled, moved)| moved > unled);
-        let has_moved = old.map_or(while_unled, |old| new.claim.term > old.claim.term);
+        let has_moved = old.map_or(while_unled, |old| {
+            // Of two claims in one term, as after a split, the one that stays may be told second.
+            let is_another = old.node.is_some() && old.node != new.node;
+            new.claim.term > old.claim.term || (new.claim.term == old.claim.term && is_another)
+        });
         let moved = has_moved.then(|| moved(address, new));
         let disputed = old.is_some_and(|old| new.conflict != old.conflict);
         let conflict = disputed.then(|| conflict(address, new));

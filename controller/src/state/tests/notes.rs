@@ -88,6 +88,22 @@ fn a_move_while_nobody_led_is_told_by_who_leads_next() {
     }
 }
 
+/// A network that is split has an announcer on either side. They may claim an address in one term.
+#[test]
+fn of_two_claims_in_one_term_the_one_that_stays_is_told_too() {
+    let mut world = announced();
+    world.claim_all("b", &claim(2, Some("a"), "OwnerSilent", Some(212)));
+    world.claim_all("c", &claim(2, Some("a"), "OwnerSilent", Some(230)));
+    world.settle();
+    assert_eq!(
+        world.events,
+        [
+            "192.0.2.10 has moved from a to b: the speaker of a had been silent for 212 ms",
+            "192.0.2.10 has moved from a to c: the speaker of a had been silent for 230 ms"
+        ]
+    );
+}
+
 #[test]
 fn of_many_moves_the_last_are_told() {
     let mut world = announced();
