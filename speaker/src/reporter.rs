@@ -6,8 +6,8 @@
 //! undone before it is written is not written at all, and what went wrong once is tried again.
 //!
 //! An address has one status, and in the end one node owns it; until then two may think so. A node
-//! does not write over a claim with a higher term, nor does it clear a status that has changed since
-//! it was read. So of two the later claim stays.
+//! does not write over a higher claim of a node that may announce (R4), nor does it clear a status
+//! that has changed since it was read. So of two the claim stays that the election lets stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -16,6 +16,7 @@ use bellwether_core::election::Recorded;
 use bellwether_core::frame::beacon::Session;
 use bellwether_core::moment::Moment;
 use bellwether_core::name::NodeName;
+use bellwether_core::placement::rendezvous_weight;
 use bellwether_crds::announcement::{AnnouncementStatus, address_of};
 use bellwether_crds::speaker::SpeakerStatus;
 use bellwether_daemon::call::CallError;
@@ -57,6 +58,8 @@ pub struct Reporter {
     records: BTreeMap<IpAddr, Record>,
     /// The status of the node's Speaker, once there is one.
     speaker: Option<SpeakerStatus>,
+    /// The nodes that may announce.
+    eligible: BTreeSet<NodeName>,
     /// What is to be compared.
     stale: BTreeSet<Target>,
     in_flight: BTreeSet<Target>,
@@ -81,6 +84,7 @@ impl Reporter {
             claims: Claims::default(),
             records: BTreeMap::new(),
             speaker: None,
+            eligible: BTreeSet::new(),
             stale: BTreeSet::new(),
             in_flight: BTreeSet::new(),
             retries: Retries::default(),
@@ -249,6 +253,8 @@ impl Reporter {
         let owned = self.claims.get(address).is_some();
         if facts.status.node.is_some() {
             self.claims.forget_stranger(address);
+        } else if status::names_some_stranger(&facts.status) {
+            self.claims.stranger_was_told(address);
         }
         // What nobody announces concerns all: each may find out why.
         let concerns_us = owned || facts.status.node.is_none() || names(&facts.status, &self.node);
@@ -285,19 +291,34 @@ impl Reporter {
     }
 
     fn speaker(&mut self, event: Event<SpeakerFacts>) {
+        let before = self.eligible.clone();
         match event {
             Event::Listed { objects, .. } => {
+                self.eligible.clear();
                 for facts in objects {
-                    self.own_speaker(facts);
+                    self.one_speaker(facts);
                 }
             }
-            Event::Applied(facts) => self.own_speaker(facts),
+            Event::Applied(facts) => self.one_speaker(facts),
             Event::Deleted(key) => {
+                self.eligible.retain(|node| node.as_str() != key.name);
                 if key.name == self.node.as_str() {
                     self.speaker = None;
                 }
             }
         }
+        if self.eligible != before {
+            self.compare_all();
+        }
+    }
+
+    fn one_speaker(&mut self, facts: SpeakerFacts) {
+        if facts.eligible {
+            self.eligible.insert(facts.name.clone());
+        } else {
+            self.eligible.remove(&facts.name);
+        }
+        self.own_speaker(facts);
     }
 
     fn own_speaker(&mut self, facts: SpeakerFacts) {
@@ -382,6 +403,7 @@ impl Reporter {
         if let Some(mac) = self.claims.stranger(address)
             && old.node.is_none()
             && !status::names_stranger(old, mac)
+            && (self.claims.is_news(address) || !status::names_some_stranger(old))
         {
             return Some(Write::Announcement {
                 address,
@@ -397,13 +419,17 @@ impl Reporter {
         })
     }
 
-    /// Whether another node has made a later claim. Of two with one term the node whose name is
-    /// greater has the later one.
+    /// Whether another node that may announce has a higher claim (R4). That of one which may not is
+    /// out of date: it has died, perhaps while this node could not hear it.
     fn is_outdone(&self, claim: &Claim, record: &Record) -> bool {
-        record.recorded.as_ref().is_some_and(|recorded| {
-            recorded.stands
-                && recorded.node.as_ref() != Some(&self.node)
-                && (recorded.term, recorded.node.as_ref()) > (claim.owned.term, Some(&self.node))
+        let Some(recorded) = record.recorded.as_ref().filter(|recorded| recorded.stands) else {
+            return false;
+        };
+        let others = recorded.node.as_ref().filter(|node| **node != self.node);
+        others.is_some_and(|node| {
+            let order = |node, term| (term, rendezvous_weight(node, claim.owned.address));
+            self.eligible.contains(node)
+                && order(node, recorded.term) > order(&self.node, claim.owned.term)
         })
     }
 }

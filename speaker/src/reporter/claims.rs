@@ -9,6 +9,8 @@ use bellwether_core::mac::MacAddr;
 use bellwether_core::moment::Moment;
 use k8s_openapi::jiff::Timestamp;
 
+use super::reason::AnnouncementReason;
+
 /// How long a status may name this node after it has released the address, so that the node that
 /// takes it over can say so itself, with one write instead of two.
 const SUCCESSION: Duration = Duration::from_secs(5);
@@ -25,9 +27,18 @@ pub(super) struct Claim {
 /// An address that this node owned.
 #[derive(Clone, Copy, Debug)]
 struct Release {
-    reason: ReleaseReason,
+    reason: AnnouncementReason,
     /// When the status shall not name this node any more; none once that moment has come.
     due: Option<Moment>,
+}
+
+/// A station that uses an address which this node would claim otherwise (C1).
+#[derive(Clone, Copy, Debug)]
+struct Stranger {
+    mac: MacAddr,
+    /// Whether no status was read since it was heard. Other candidates may have heard another one; of
+    /// two the later one stands.
+    is_news: bool,
 }
 
 /// The addresses that this node owns or owned.
@@ -37,8 +48,8 @@ pub(super) struct Claims {
     releases: BTreeMap<IpAddr, Release>,
     /// When a foreign claim of an owned address was seen last.
     seen: BTreeMap<IpAddr, Moment>,
-    /// Who uses an address that nobody may claim for that reason (C1).
-    strangers: BTreeMap<IpAddr, MacAddr>,
+    /// Who uses an address that nobody may claim for that reason.
+    strangers: BTreeMap<IpAddr, Stranger>,
 }
 
 impl Claims {
@@ -53,7 +64,7 @@ impl Claims {
     }
 
     /// Why this node does not own an address any more, if its status shall not name it any more.
-    pub(super) fn ended(&self, address: IpAddr) -> Option<ReleaseReason> {
+    pub(super) fn ended(&self, address: IpAddr) -> Option<AnnouncementReason> {
         let release = self.releases.get(&address)?;
         release.due.is_none().then_some(release.reason)
     }
@@ -80,10 +91,14 @@ impl Claims {
 
     /// This node does not own an address any more.
     pub(super) fn release(&mut self, address: IpAddr, reason: ReleaseReason, now: Moment) {
+        self.end_claim(address, reason.into(), now);
+    }
+
+    fn end_claim(&mut self, address: IpAddr, reason: AnnouncementReason, now: Moment) {
         self.seen.remove(&address);
         if self.owned.remove(&address).is_some() {
             let due = match reason {
-                ReleaseReason::Stopping => now,
+                AnnouncementReason::Stopping => now,
                 _ => now + SUCCESSION,
             };
             self.releases.insert(
@@ -104,7 +119,7 @@ impl Claims {
             .filter(|known| !kept.contains(known))
             .collect();
         for address in gone {
-            self.release(address, ReleaseReason::NoCandidate, now);
+            self.end_claim(address, AnnouncementReason::NotAnnounced, now);
         }
         for owned in owned {
             self.own(owned, time);
@@ -125,13 +140,28 @@ impl Claims {
             claim.conflict = Some(mac);
             self.seen.insert(address, now);
         } else {
-            self.strangers.insert(address, mac);
+            let is_news = true;
+            self.strangers.insert(address, Stranger { mac, is_news });
         }
     }
 
     /// Who uses an address that this node would claim otherwise.
     pub(super) fn stranger(&self, address: IpAddr) -> Option<MacAddr> {
-        self.strangers.get(&address).copied()
+        self.strangers.get(&address).map(|stranger| stranger.mac)
+    }
+
+    /// Whether that was heard after the status was read.
+    pub(super) fn is_news(&self, address: IpAddr) -> bool {
+        self.strangers
+            .get(&address)
+            .is_some_and(|stranger| stranger.is_news)
+    }
+
+    /// The status names a station that uses the address.
+    pub(super) fn stranger_was_told(&mut self, address: IpAddr) {
+        if let Some(stranger) = self.strangers.get_mut(&address) {
+            stranger.is_news = false;
+        }
     }
 
     /// The address is announced by another node, or there is none any more.
@@ -142,7 +172,7 @@ impl Claims {
     /// The status of an address names this node, though it does not own it: that ends in a while.
     pub(super) fn outlived(&mut self, address: IpAddr, now: Moment) {
         self.releases.entry(address).or_insert(Release {
-            reason: ReleaseReason::Outclaimed,
+            reason: AnnouncementReason::NotAnnounced,
             due: Some(now + SUCCESSION),
         });
     }

@@ -28,6 +28,9 @@ bellwether_core::reasons! {
         Deaf,
         /// The speaker has stopped.
         Stopping,
+        /// The node does not announce it any more; why, its speaker does not know, because it was
+        /// started anew.
+        NotAnnounced,
         /// The node has no link that it could be announced on.
         NoLink,
         /// The link has nothing at its other end.

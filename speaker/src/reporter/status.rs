@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use bellwether_core::election::{Owned, ReleaseReason};
+use bellwether_core::election::Owned;
 use bellwether_core::link::{Link, Links};
 use bellwether_core::mac::MacAddr;
 use bellwether_core::name::{AdvertisementName, LinkName, NodeName};
@@ -227,15 +227,19 @@ pub(super) fn owned(
 /// The status of an address that `node` announces no more, and nobody else yet.
 pub(super) fn released(
     node: &NodeName,
-    reason: ReleaseReason,
+    reason: AnnouncementReason,
     old: &AnnouncementStatus,
     now: Timestamp,
 ) -> AnnouncementStatus {
-    let text = match reason {
-        ReleaseReason::Stopping => format!("the speaker of {node} has stopped"),
-        _ => format!("{node} may not announce it any more, and no other node does yet"),
+    let why = match reason {
+        AnnouncementReason::Stopping => format!("the speaker of {node} has stopped"),
+        AnnouncementReason::LinkDown => format!("no link of {node} that it is for is usable"),
+        AnnouncementReason::Deaf => format!("{node} hears nothing on its links"),
+        AnnouncementReason::NoCandidate => format!("{node} may not announce it any more"),
+        _ => format!("{node} does not announce it any more"),
     };
-    let reason = AnnouncementReason::from(reason).as_str();
+    let text = format!("{why}, and no other node announces it yet");
+    let reason = reason.as_str();
     let mut status = AnnouncementStatus {
         term: old.term,
         previous_node: Some(node.to_string()),
@@ -269,6 +273,12 @@ pub(super) fn used_by_stranger(
     };
     keep_times(&mut status.conditions, &old.conditions, now);
     status
+}
+
+/// Whether a status says that another station uses the address.
+pub(super) fn names_some_stranger(status: &AnnouncementStatus) -> bool {
+    let mut conditions = status.conditions.iter();
+    conditions.any(|condition| condition.type_ == CONFLICT)
 }
 
 /// Whether a status says that the station `mac` uses the address.

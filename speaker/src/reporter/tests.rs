@@ -77,6 +77,17 @@ fn by(node: &str, term: i64) -> AnnouncementStatus {
     }
 }
 
+fn speaker(node: &str, eligible: bool, own_status: Option<SpeakerStatus>) -> SpeakerFacts {
+    SpeakerFacts {
+        name: node.into(),
+        eligible,
+        links: Vec::new(),
+        macs: BTreeSet::new(),
+        addresses: Vec::new(),
+        own_status,
+    }
+}
+
 fn key(address: IpAddr) -> Key {
     Key {
         namespace: String::new(),
@@ -111,6 +122,9 @@ impl World {
             world.set(address, AnnouncementStatus::default());
         }
         world.set_speaker(SpeakerStatus::default());
+        for node in ["b", "c"] {
+            world.set_eligible(node, true);
+        }
         world.tell(Input::Assigned);
         world
     }
@@ -156,14 +170,14 @@ impl World {
 
     fn set_speaker(&mut self, status: SpeakerStatus) {
         self.speaker = Some(status.clone());
-        self.tell(Input::Speaker(Event::Applied(SpeakerFacts {
-            name: "a".into(),
-            eligible: true,
-            links: Vec::new(),
-            macs: BTreeSet::new(),
-            addresses: Vec::new(),
-            own_status: Some(status),
-        })));
+        let facts = speaker("a", true, Some(status));
+        self.tell(Input::Speaker(Event::Applied(facts)));
+    }
+
+    /// Another node may announce, or may not.
+    fn set_eligible(&mut self, node: &str, eligible: bool) {
+        let facts = speaker(node, eligible, None);
+        self.tell(Input::Speaker(Event::Applied(facts)));
     }
 
     /// The next write, which is then under way.
@@ -178,14 +192,7 @@ impl World {
             (Some(error), _) => Err(error.clone()),
             (None, Write::Speaker(status)) => {
                 self.speaker = Some(status.clone());
-                Ok(Written::Speaker(SpeakerFacts {
-                    name: "a".into(),
-                    eligible: true,
-                    links: Vec::new(),
-                    macs: BTreeSet::new(),
-                    addresses: Vec::new(),
-                    own_status: self.speaker.clone(),
-                }))
+                Ok(Written::Speaker(speaker("a", true, self.speaker.clone())))
             }
             (
                 None,

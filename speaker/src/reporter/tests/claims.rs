@@ -1,5 +1,7 @@
 //! What the status of an Announcement says of who announces its address.
 
+use std::cmp::Ordering;
+
 use super::*;
 
 #[test]
@@ -121,7 +123,7 @@ fn if_nobody_takes_over_the_status_is_cleared() {
         Some((
             "False",
             "NoCandidate",
-            "a may not announce it any more, and no other node does yet"
+            "a may not announce it any more, and no other node announces it yet"
         ))
     );
     assert_eq!(world.pass(Duration::from_hours(1)), 0);
@@ -157,6 +159,32 @@ fn complaint_3_1_25_a_status_that_names_this_node_wrongly_is_cleared() {
     assert_eq!(world.pass(Duration::from_secs(4)), 0);
     assert_eq!(world.pass(Duration::from_secs(2)), 1);
     assert_eq!(world.status(ADDRESS).node, None);
+    let said = world.condition(ADDRESS, "Announced").expect("a condition");
+    assert_eq!((said.0, said.1), ("False", "NotAnnounced"));
+}
+
+#[test]
+fn why_an_address_is_not_announced_is_said_in_words_of_its_own() {
+    for (reason, words) in [
+        (
+            ReleaseReason::LinkDown,
+            "no link of a that it is for is usable, and",
+        ),
+        (ReleaseReason::Deaf, "a hears nothing on its links, and"),
+        (
+            ReleaseReason::Outclaimed,
+            "a does not announce it any more, and",
+        ),
+    ] {
+        let mut world = World::at_rest();
+        world.tell(own(ADDRESS, 3));
+        world.settle();
+        world.tell(release(ADDRESS, reason));
+        world.pass(Duration::from_secs(6));
+        let (_, said, message) = world.condition(ADDRESS, "Announced").expect("a condition");
+        assert_eq!(said, reason.to_string());
+        assert!(message.starts_with(words), "{message}");
+    }
 }
 
 #[test]
@@ -173,21 +201,80 @@ fn nothing_is_cleared_before_the_node_could_own_it() {
 
 #[test]
 fn a_later_claim_is_not_written_over_and_an_earlier_one_is() {
+    let weight = |node: &str| rendezvous_weight(&node.into(), ADDRESS);
+    let find = |wanted| {
+        let mut others = (0..100).map(|number| format!("node-{number}"));
+        let found = others.find(|node| weight(node).cmp(&weight("a")) == wanted);
+        found.expect("one of many")
+    };
+    let (lesser, greater) = (find(Ordering::Less), find(Ordering::Greater));
     for (what, theirs, ours, written) in [
         ("later", by("b", 5), 4, false),
         ("earlier", by("b", 3), 4, true),
         (
-            "as late, by a node with a greater name",
-            by("b", 4),
+            "as late, by a node with a greater weight",
+            by(&greater, 4),
             4,
             false,
         ),
-        ("as late, by a node with a lesser name", by("A", 4), 4, true),
+        (
+            "as late, by a node with a lesser weight",
+            by(&lesser, 4),
+            4,
+            true,
+        ),
+        (
+            "later, by a node that may not announce",
+            by("d", 5),
+            4,
+            true,
+        ),
     ] {
         let mut world = World::at_rest();
+        for node in [&lesser, &greater] {
+            world.set_eligible(node, true);
+        }
         world.set(ADDRESS, theirs);
         world.tell(own(ADDRESS, ours));
         assert_eq!(world.pass(Duration::from_mins(1)) > 0, written, "{what}");
+    }
+}
+
+/// It claimed the address while this node could not hear it, said so, and died.
+#[test]
+fn the_claim_of_a_node_that_has_died_is_written_over_when_it_may_not_announce_any_more() {
+    type End = fn(&mut World);
+    let ends: [(&str, End); 3] = [
+        ("not eligible", |world| world.set_eligible("b", false)),
+        ("deleted", |world| {
+            let name = "b".to_owned();
+            let namespace = String::new();
+            let key = Key { namespace, name };
+            world.tell(Input::Speaker(Event::Deleted(key)));
+        }),
+        ("not listed", |world| {
+            let own = speaker("a", true, world.speaker.clone());
+            world.tell(Input::Speaker(Event::Listed {
+                objects: vec![own],
+                undecodable: Vec::new(),
+            }));
+        }),
+    ];
+    for (what, end) in ends {
+        let mut world = World::at_rest();
+        world.tell(own(ADDRESS, 4));
+        world.settle();
+        world.set(ADDRESS, by("b", 5));
+        assert_eq!(world.pass(Duration::from_mins(1)), 0, "{what}");
+        end(&mut world);
+        world.pass(Duration::from_secs(2));
+        let status = world.status(ADDRESS);
+        assert_eq!(
+            (status.node.as_deref(), status.term),
+            (Some("a"), Some(4)),
+            "{what}"
+        );
+        assert_eq!(world.pass(Duration::from_mins(10)), 0, "{what}");
     }
 }
 
@@ -207,7 +294,11 @@ fn at_the_end_everything_is_taken_back() {
         let said = world.condition(address, "Announced");
         assert_eq!(
             said,
-            Some(("False", "Stopping", "the speaker of a has stopped"))
+            Some((
+                "False",
+                "Stopping",
+                "the speaker of a has stopped, and no other node announces it yet"
+            ))
         );
     }
     let speaker = world.speaker.expect("a Speaker");

@@ -30,6 +30,26 @@ fn who_uses_an_address_that_nobody_announces_is_named_until_somebody_does() {
     assert_eq!(world.pass(Duration::from_mins(2)), 0);
 }
 
+/// Another candidate, which asks too, has heard another station last.
+#[test]
+fn of_two_strangers_the_one_is_named_that_was_heard_last() {
+    let mut world = World::at_rest();
+    world.tell(foreign(STRANGER));
+    assert_eq!(world.pass(Duration::from_secs(2)), 1);
+    let other = MacAddr([2, 0, 0, 0, 0, 0xef]);
+    let theirs =
+        super::status::used_by_stranger(other, &AnnouncementStatus::default(), world.now().time);
+    world.set(ADDRESS, theirs.clone());
+    assert_eq!(world.pass(Duration::from_mins(10)), 0);
+    world.tell(foreign(STRANGER));
+    assert_eq!(world.pass(Duration::from_secs(2)), 1);
+    world.set(ADDRESS, theirs);
+    assert_eq!(world.pass(Duration::from_mins(10)), 0);
+    // A status that names none does not make what was heard old.
+    world.set(ADDRESS, AnnouncementStatus::default());
+    assert_eq!(world.pass(Duration::from_secs(2)), 1);
+}
+
 #[test]
 fn a_conflict_is_named_until_it_is_over() {
     let mut world = World::at_rest();
