@@ -82,6 +82,25 @@ const LONGEST_FRAME: usize = 2048;
 /// How often the other speakers are looked at for the metrics and conditions.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Why there is no L2 thread.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Something else listens there, such as a second speaker.
+    #[error(
+        "cannot listen on UDP port {port} for beacons: {source}; end what uses it, or choose another \
+         with --beacon-port, on all nodes"
+    )]
+    Port {
+        /// The port.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel gives it no thread, or nothing to wait with.
+    #[error("cannot start the L2 thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
 /// What the thread is to work with.
 #[derive(Debug)]
 pub struct Config {
@@ -112,7 +131,7 @@ pub struct Config {
 
 /// Starts the thread, in the network namespace of the calling thread. It ends after
 /// [`Inbox::stop`], and with it its end of the channel of reports.
-pub fn spawn(config: Config) -> io::Result<(Inbox, JoinHandle<io::Result<()>>)> {
+pub fn spawn(config: Config) -> Result<(Inbox, JoinHandle<io::Result<()>>), StartError> {
     let shared = Arc::new(Shared::new()?);
     let inbox = Inbox(Arc::clone(&shared));
     let real_time = config.real_time;
@@ -167,10 +186,11 @@ struct L2 {
 }
 
 impl L2 {
-    fn new(config: Config, shared: Arc<Shared>) -> io::Result<Self> {
+    fn new(config: Config, shared: Arc<Shared>) -> Result<Self, StartError> {
         let now = clock::now();
         let poller = Poller::new(&shared.wake)?;
-        let datagrams = config.port.map(Datagrams::open).transpose()?;
+        let open = |port| Datagrams::open(port).map_err(|source| StartError::Port { port, source });
+        let datagrams = config.port.map(open).transpose()?;
         if let Some(datagrams) = &datagrams {
             poller.add(datagrams.as_fd(), Source::Datagrams)?;
         }

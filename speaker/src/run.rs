@@ -47,7 +47,7 @@ use tokio_util::sync::CancellationToken;
 use crate::desk::{Checks, Desk, DeskError, Input};
 use crate::facts::{AdvertisementFacts, AnnouncementFacts, SpeakerFacts};
 use crate::keys::{self, BeaconKeys};
-use crate::l2::{self, Inbox, Look};
+use crate::l2::{self, Inbox, Look, StartError};
 use crate::links::{self, KernelAnswers};
 use crate::metrics::{self, Metrics};
 use crate::options::RunOptions;
@@ -91,8 +91,8 @@ pub enum RunError {
     #[error("cannot draw a session at random: {0}")]
     Random(getrandom::Error),
     /// There is no L2 thread.
-    #[error("cannot start the L2 thread: {0}")]
-    L2(std::io::Error),
+    #[error(transparent)]
+    L2(#[from] StartError),
     /// There is no way to the API server.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -244,8 +244,7 @@ fn start_l2(
         metrics,
         heartbeat,
         reports,
-    })
-    .map_err(RunError::L2)?;
+    })?;
     Ok(L2 {
         session,
         inbox,

@@ -32,6 +32,12 @@ pub use table::render;
 /// How long the L2 thread may take to say what it is at.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a speaker may take to answer: longer than it waits for its L2 thread.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long to wait after a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// How a status is asked for.
 const STATUS: &[u8] = b"status\n";
 
@@ -51,6 +57,17 @@ pub enum StatusError {
         socket: PathBuf,
         /// Why.
         error: io::Error,
+    },
+    /// There is a speaker, and it does not answer.
+    #[error(
+        "the speaker at {} has not answered for {} s; is it stopped, or hung? Its log and \
+         /healthz say more",
+        socket.display(),
+        ANSWER.as_secs()
+    )]
+    Hung {
+        /// The socket.
+        socket: PathBuf,
     },
     /// Somebody may answer, but not this user.
     #[error("may not ask the speaker at {}: {error}; run this as root", socket.display())]
@@ -204,14 +221,21 @@ pub fn serve(socket: &Path, sources: Sources, shutdown: CancellationToken) -> io
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Ok((stream, _)) = listener.accept() => {
-                    let sources = sources.clone();
-                    tokio::spawn(async move {
-                        if let Err(error) = answer(stream, sources).await {
-                            tracing::debug!(%error, "a question was not answered");
-                        }
-                    });
-                }
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let sources = sources.clone();
+                        tokio::spawn(async move {
+                            if let Err(error) = answer(stream, sources).await {
+                                tracing::debug!(%error, "a question was not answered");
+                            }
+                        });
+                    }
+                    // Too many files are open, or there is no memory: that passes.
+                    Err(error) => {
+                        tracing::debug!(%error, "nobody can ask for the status");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                },
             }
         }
         // A later start removes it otherwise.
@@ -241,8 +265,11 @@ async fn answer(mut stream: UnixStream, sources: Sources) -> io::Result<()> {
 
 /// Asks the speaker of this node, and prints what it says.
 pub async fn show(options: &StatusOptions) -> Result<(), StatusError> {
-    let text = ask(&options.socket).await;
-    let text = text.map_err(|error| StatusError::unanswered(&options.socket, error))?;
+    let answer = tokio::time::timeout(ANSWER, ask(&options.socket)).await;
+    let answer = answer.map_err(|_| StatusError::Hung {
+        socket: options.socket.clone(),
+    })?;
+    let text = answer.map_err(|error| StatusError::unanswered(&options.socket, error))?;
     let status: Status = serde_json::from_slice(&text).map_err(|error| StatusError::Other {
         socket: options.socket.clone(),
         error,
@@ -275,6 +302,19 @@ mod tests {
         let error = io::Error::from(io::ErrorKind::PermissionDenied);
         let error = StatusError::unanswered(Path::new("/run/x.sock"), error);
         assert!(error.to_string().ends_with("run this as root"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_speaker_that_does_not_answer_is_an_error() {
+        let name = format!("bellwether-hung-{}.sock", std::process::id());
+        let socket = std::env::temp_dir().join(name);
+        let _listener = UnixListener::bind(&socket).expect("a socket");
+        let output = Format::Table;
+        let asked = socket.clone();
+        let error = show(&StatusOptions { socket, output }).await;
+        std::fs::remove_file(asked).expect("removed");
+        let error = error.expect_err("no answer").to_string();
+        assert!(error.contains("has not answered for 5 s"), "{error}");
     }
 
     #[tokio::test]

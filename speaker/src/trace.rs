@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use bellwether_core::election::trace::Line;
@@ -85,6 +86,7 @@ pub async fn record(options: &TraceOptions) -> Result<(), TraceError> {
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let mut line = Vec::new();
     let mut count: u64 = 0;
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
     loop {
         let over = async {
             match end {
@@ -96,7 +98,11 @@ pub async fn record(options: &TraceOptions) -> Result<(), TraceError> {
             read = lines.read_until(b'\n', &mut line) => match read {
                 // A line that was cut off is left out.
                 Ok(1..) if line.ends_with(b"\n") => {
-                    output.write_all(&line).await.map_err(failed)?;
+                    match output.write_all(&line).await {
+                        // Who reads it has seen enough, like `head`.
+                        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                        written => written.map_err(failed)?,
+                    }
                     line.clear();
                     count += 1;
                 }
@@ -104,7 +110,7 @@ pub async fn record(options: &TraceOptions) -> Result<(), TraceError> {
                 Err(error) => return Err(no_speaker(error).into()),
             },
             () = over => break,
-            _ = tokio::signal::ctrl_c() => break,
+            _ = &mut interrupted => break,
         }
     }
     // Whoever recorded need not have been told: they notice.

@@ -30,12 +30,21 @@ pub struct Look {
     pub signing_key: Option<u16>,
 }
 
-/// Leaves out peers that are gone for good: they are silent, and the API knows them no more. They are
-/// not forgotten by the election, which has to tell recordings of them.
+/// Leaves out peers that are gone for good: they are silent, and the API knows them no more; and ways on
+/// which a peer is silent because its node has that link no more. They are not forgotten by the
+/// election, which has to tell recordings of them.
 pub(super) fn leave_out_gone(snapshot: &mut Snapshot, contacts: &Contacts) {
     snapshot
         .peers
         .retain(|peer| contacts.contains_key(&peer.node) || peer.paths.iter().any(|path| path.up));
+    for peer in &mut snapshot.peers {
+        let is_heard = peer.paths.iter().any(|path| path.up);
+        let contact = contacts.get(&peer.node).filter(|_| is_heard);
+        if let Some(macs) = contact.map(|contact| &contact.macs) {
+            peer.paths
+                .retain(|path| path.up || path.mac.is_none_or(|mac| macs.contains(&mac)));
+        }
+    }
 }
 
 /// The nodes of `contacts` of which `snapshot` does not say where they were heard.
@@ -162,6 +171,7 @@ mod tests {
     use bellwether_core::election::{PathSnapshot, PeerSnapshot};
     use bellwether_core::frame::beacon::Session;
     use bellwether_core::link::LinkIndex;
+    use bellwether_core::mac::MacAddr;
 
     use super::*;
     use crate::contacts::Contact;
@@ -208,6 +218,33 @@ mod tests {
         leave_out_gone(&mut snapshot, &contacts);
         let left: Vec<_> = snapshot.peers.iter().map(|peer| &peer.node).collect();
         assert_eq!(left, [&"down".into(), &"new".into()]);
+    }
+
+    #[test]
+    fn a_link_that_the_node_of_a_peer_has_no_more_is_told_of_no_more() {
+        let mac = |last| MacAddr([2, 0, 0, 0, 0, last]);
+        let path = |last, up| PathSnapshot {
+            channel: Channel::Link(LinkIndex(u32::from(last))),
+            mac: Some(mac(last)),
+            ..peer("b", up).paths[0].clone()
+        };
+        let there = Contact {
+            macs: BTreeSet::from([mac(1), mac(2)]),
+            ..Contact::default()
+        };
+        let contacts = Contacts::from([("b".into(), there)]);
+        let left = |paths: [(u8, bool); 3]| {
+            let mut snapshot = snapshot(vec![peer("b", false)]);
+            snapshot.peers[0].paths = paths.map(|(last, up)| path(last, up)).into();
+            leave_out_gone(&mut snapshot, &contacts);
+            snapshot.peers[0].paths.len()
+        };
+        // The third is gone; the second is silent, and there.
+        assert_eq!(left([(1, true), (2, false), (3, false)]), 2);
+        // What is heard is there, whatever the API says yet.
+        assert_eq!(left([(1, true), (2, false), (3, true)]), 3);
+        // Of a speaker that is silent everywhere nothing new is known.
+        assert_eq!(left([(1, false), (2, false), (3, false)]), 3);
     }
 
     #[test]
