@@ -34,5 +34,6 @@ pub mod pool;
 pub mod range;
 pub mod reason;
 pub mod responder;
+mod seconds;
 pub mod selector;
 pub mod sharing;

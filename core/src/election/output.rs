@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_with::{DurationSecondsWithFrac, serde_as};
+use serde_with::serde_as;
 
 use super::Term;
 use crate::frame::beacon::Beacon;
@@ -14,6 +14,7 @@ use crate::mac::MacAddr;
 use crate::membership::Channel;
 use crate::name::NodeName;
 use crate::placement::Interfaces;
+use crate::seconds::Seconds;
 
 /// What the election has decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +84,7 @@ pub struct Owned {
     /// How long after the last sign of life of the node before, or after its word that it is deaf or has
     /// released the address, this one claimed it; zero if that node handed it over, and none if there was
     /// none or it is not known.
-    #[serde_as(as = "Option<DurationSecondsWithFrac<f64>>")]
+    #[serde_as(as = "Option<Seconds>")]
     pub takeover: Option<Duration>,
 }
 

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_with::{DurationSecondsWithFrac, serde_as};
+use serde_with::serde_as;
 
 use super::{Election, Owned, Term};
 use crate::frame::beacon::Session;
 use crate::mac::MacAddr;
 use crate::membership::{Channel, is_heard};
 use crate::name::NodeName;
+use crate::seconds::Seconds;
 
 /// After how long without a sign of a stranger that uses an address it counts as gone.
 pub const CONFLICT_OVER: Duration = Duration::from_mins(1);
@@ -77,17 +78,17 @@ pub struct PathSnapshot {
     /// Whether it is silent, but a question for one of its addresses was answered (R9).
     pub degraded: bool,
     /// How long ago its last sign of life came.
-    #[serde_as(as = "DurationSecondsWithFrac<f64>")]
+    #[serde_as(as = "Seconds")]
     pub silence: Duration,
     /// How long it may be silent (R5).
-    #[serde_as(as = "DurationSecondsWithFrac<f64>")]
+    #[serde_as(as = "Seconds")]
     pub limit: Duration,
     /// How late it says it is at times.
-    #[serde_as(as = "DurationSecondsWithFrac<f64>")]
+    #[serde_as(as = "Seconds")]
     pub lateness: Duration,
     /// By how much one of its beacons came later than its interval allows, at worst in the last half
     /// a minute to a minute.
-    #[serde_as(as = "DurationSecondsWithFrac<f64>")]
+    #[serde_as(as = "Seconds")]
     pub delay: Duration,
     /// How many of its beacons were taken in since its start was first heard here.
     pub received: u64,
@@ -111,7 +112,7 @@ pub struct ContestSnapshot {
     /// This node's claim, if it has one.
     pub own: Option<Owned>,
     /// For how long this node has owned it.
-    #[serde_as(as = "Option<DurationSecondsWithFrac<f64>>")]
+    #[serde_as(as = "Option<Seconds>")]
     pub held: Option<Duration>,
     /// The node that it is offered to.
     pub offered_to: Option<NodeName>,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_with::{DurationSecondsWithFrac, serde_as};
+use serde_with::serde_as;
 
 use crate::frame::beacon::Pulse;
+use crate::seconds::Seconds;
 
 /// How fast a speaker beats. Each speaker says its own in its beacons, so that profiles may differ
 /// from node to node.
@@ -13,7 +14,7 @@ use crate::frame::beacon::Pulse;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// The longest time between two beacons.
-    #[serde_as(as = "DurationSecondsWithFrac<f64>")]
+    #[serde_as(as = "Seconds")]
     pub interval: Duration,
     /// How many may be missed.
     pub misses: u8,
