@@ -86,25 +86,27 @@ mod tests {
     use super::*;
     use crate::clock;
 
-    /// The thread may come to read it late.
+    /// The thread may come to read it late. The kernel begins to stamp a moment after it was asked to, and
+    /// says of what came before that it came when it was read.
     #[test]
     fn a_datagram_came_when_the_kernel_received_it() {
         let datagrams = Datagrams::open(0).expect("a socket");
         let to = datagrams.socket.local_addr().expect("an address");
         let port = to.as_socket().expect("an IP address").port();
         let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
-        let octets = sender.send_to(b"beacon", (Ipv4Addr::LOCALHOST, port));
-        assert_eq!(octets.expect("to send"), 6);
-        let sent = clock::now();
-        let late = sent + Duration::from_millis(50);
-        while clock::now() < late {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let (mut buffer, mut control) = ([0; 100], stamp::control_space());
-        let received = datagrams.receive(&mut buffer, &mut control);
-        let (length, stamp) = received.expect("it works").expect("a datagram");
-        assert_eq!(&buffer[..length], b"beacon");
-        let came = clock::arrival(stamp);
-        assert!(came < late, "{came:?}, and was sent by {sent:?}");
+        let came_before_it_was_read = || {
+            let octets = sender.send_to(b"beacon", (Ipv4Addr::LOCALHOST, port));
+            assert_eq!(octets.expect("to send"), 6);
+            let late = clock::now() + Duration::from_millis(50);
+            while clock::now() < late {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let (mut buffer, mut control) = ([0; 100], stamp::control_space());
+            let received = datagrams.receive(&mut buffer, &mut control);
+            let (length, stamp) = received.expect("it works").expect("a datagram");
+            assert_eq!(&buffer[..length], b"beacon");
+            clock::arrival(stamp) < late
+        };
+        assert!((0..100).any(|_| came_before_it_was_read()));
     }
 }
