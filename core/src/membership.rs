@@ -154,6 +154,11 @@ impl Membership {
         self.peers.get(node)
     }
 
+    /// The peer whose start that is, if it is its latest.
+    pub(crate) fn peer_of(&self, session: Session) -> Option<&Peer> {
+        self.peers.values().find(|peer| peer.session == session)
+    }
+
     /// Before then nobody's silence calls for anything. What is heard puts it off, which is noticed only
     /// when all are looked at then.
     pub(crate) const fn silence_at(&self) -> Option<Moment> {
@@ -326,7 +331,7 @@ impl Membership {
         channels: &[Channel],
         now: Moment,
     ) -> bool {
-        let suspected = self.peers.values().find(|peer| peer.session == suspect);
+        let suspected = self.peer_of(suspect);
         let path_of = |channel| suspected.and_then(|peer| peer.path(channel));
         let is_unproven = channels.iter().all(|&channel| path_of(channel).is_none());
         let by_datagrams =

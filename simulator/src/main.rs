@@ -261,16 +261,16 @@ fn run_many(first: u64, seeds: u64, mutation: Option<Mutation>, broken: Option<&
                         break;
                     }
                     let plan = plan_of(seed, mutation);
-                    let look = format!(
-                        "bellwether-simulate --seed {seed}{}",
-                        broken.unwrap_or_default()
-                    );
+                    let look = || {
+                        let broken = broken.unwrap_or_default();
+                        format!("bellwether-simulate --seed {seed}{broken}")
+                    };
                     let outcome = catch_unwind(AssertUnwindSafe(|| run(&plan, mutation)));
                     let Ok(outcome) = outcome else {
                         failed.store(true, Ordering::Relaxed);
                         bar.suspend(|| {
                             println!("seed {seed}: the program panicked");
-                            println!("  look at it: {look}");
+                            println!("  look at it: {}", look());
                         });
                         continue;
                     };
@@ -285,7 +285,7 @@ fn run_many(first: u64, seeds: u64, mutation: Option<Mutation>, broken: Option<&
                         failed.store(true, Ordering::Relaxed);
                         bar.suspend(|| {
                             println!("seed {seed}: {}: {}", violation.rule, violation.message);
-                            println!("  look at it: {look}");
+                            println!("  look at it: {}", look());
                         });
                     }
                 }

@@ -124,7 +124,7 @@ impl Book {
         let from = self.cursor?;
         let mut to = Part::EVERYTHING.1;
         self.cursor = None;
-        for entry in self.claims.range(from..).map(|(_, entry)| entry) {
+        for (_, entry) in self.claims.range(from..) {
             let Some(left) = room.checked_sub(entry_length(entry)) else {
                 self.cursor = entries.last().map(|last| last.address);
                 to = self.cursor.unwrap_or(to);

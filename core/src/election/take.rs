@@ -175,15 +175,16 @@ impl Election {
         let passed = contest.passed_on.as_ref();
         let passed = passed.filter(|passed| passed.term == contest.highest_term());
         passed.is_some_and(|passed| {
-            let mut peers = self.membership.peers();
-            let holder = peers.find(|(_, peer)| peer.session == passed.holder);
-            let holder = holder.map(|(_, peer)| peer);
-            let met = holder.and_then(|peer| self.meeting(peer, &contest.channels));
-            if met.is_some_and(|path| is_heard(path, self.now)) {
-                return holder.is_some_and(|peer| !peer.book.is_synced());
-            }
-            self.membership
-                .is_vouched_for(passed.holder, &contest.channels, self.now)
+            let channels = &contest.channels;
+            let heard = self.membership.peer_of(passed.holder).filter(|peer| {
+                let met = self.meeting(peer, channels);
+                met.is_some_and(|path| is_heard(path, self.now))
+            });
+            let by_others = || {
+                self.membership
+                    .is_vouched_for(passed.holder, channels, self.now)
+            };
+            heard.map_or_else(by_others, |peer| !peer.book.is_synced())
         })
     }
 

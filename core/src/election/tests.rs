@@ -21,7 +21,7 @@ mod replaced;
 mod traced;
 mod world;
 
-use world::{World, entry, link, own};
+use world::{World, entry, link, own, vouch_for_b};
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 10));
 const GATEWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));

@@ -80,13 +80,8 @@ fn r10_a_deaf_claim_does_not_free_what_somebody_else_claimed_later_whom_others_h
             let mut witness = world.beacon(&[]);
             witness.sender = "d".into();
             witness.session = Session(4);
-            witness.heard.push(Heard {
-                session: Session(2),
-                age: Duration::ZERO,
-                synced: true,
-            });
-            if !vouches {
-                witness.heard.truncate(1);
+            if vouches {
+                vouch_for_b(&mut witness);
             }
             world.read_beacon(A, witness);
             world.pass(INTERVAL, None);

@@ -180,11 +180,9 @@ fn r10_others_vouch_by_datagram_for_who_is_met_by_datagrams() {
         for _ in 0..40 {
             let mut beacon = world.beacon_of_c(&[]);
             beacon.mac = None;
-            let me = beacon.heard[0];
-            beacon.heard.extend(vouches.then_some(Heard {
-                session: Session(2),
-                ..me
-            }));
+            if vouches {
+                vouch_for_b(&mut beacon);
+            }
             world.read_beacon(Channel::Unicast, beacon);
             world.pass_beside_b(INTERVAL, None, false);
         }

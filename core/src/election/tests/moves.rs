@@ -184,11 +184,7 @@ impl World {
             if self.now.is_multiple_of(INTERVAL) {
                 let mut beacon = self.beacon_of_c(entries);
                 if hears_b {
-                    let me = beacon.heard[0];
-                    beacon.heard.push(Heard {
-                        session: Session(2),
-                        ..me
-                    });
+                    vouch_for_b(&mut beacon);
                 }
                 self.read_beacon(A, beacon);
             }

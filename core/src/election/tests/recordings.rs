@@ -3,20 +3,6 @@
 use super::*;
 
 impl World {
-    fn receive(&mut self, beacon: Beacon) -> Result<(), Ignored> {
-        let now = Moment::from_millis(self.now);
-        let received = self.election.handle(
-            Input::Beacon {
-                channel: A,
-                beacon,
-                at: now,
-            },
-            now,
-        );
-        self.pass_no_time();
-        received
-    }
-
     /// A beacon of `b` that names nobody as heard.
     fn hears_nobody(&mut self, entries: &[Entry]) -> Beacon {
         let mut beacon = self.beacon(entries);
@@ -43,16 +29,7 @@ fn a_recording_changes_nothing() {
     let mut world = World::new(&["a", "b"]);
     let old = world.beacon(&[own(7)]);
     world.pass(2_000, Some(&[]));
-    let now = Moment::from_millis(world.now);
-    let replayed = world.election.handle(
-        Input::Beacon {
-            channel: A,
-            beacon: old,
-            at: now,
-        },
-        now,
-    );
-    assert_eq!(replayed, Err(Ignored::Replayed));
+    assert_eq!(world.receive(old), Err(Ignored::Replayed));
     assert!(world.owns());
 }
 

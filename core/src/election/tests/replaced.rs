@@ -70,13 +70,7 @@ fn recordings_of_a_node_that_is_forgotten_are_told_as_such() {
     start.sequence = 1_000_000;
     for beacon in [recorded, start] {
         let session = beacon.session;
-        let now = Moment::from_millis(world.now);
-        let input = Input::Beacon {
-            channel: A,
-            beacon,
-            at: now,
-        };
-        let received = world.election.handle(input, now);
+        let received = world.receive(beacon);
         assert_eq!(received, Err(Ignored::Replayed), "{session:?}");
     }
     // It was cut off, and has not ended.
@@ -102,14 +96,7 @@ fn a_recording_of_a_node_that_was_forgotten_does_not_silence_it_when_it_is_back(
     world.pass(2_000, Some(&[own(9)]));
     assert!(!world.owns());
     world.decisions();
-    let now = Moment::from_millis(world.now);
-    let input = Input::Beacon {
-        channel: A,
-        beacon: recorded,
-        at: now,
-    };
-    let received = world.election.handle(input, now);
-    assert_eq!(received, Err(Ignored::Replayed));
+    assert_eq!(world.receive(recorded), Err(Ignored::Replayed));
     world.pass(2_000, Some(&[own(9)]));
     assert_eq!(world.decisions(), Vec::<String>::new());
 }

@@ -147,6 +147,19 @@ impl World {
         self.read_beacon(A, beacon);
     }
 
+    /// What becomes of a beacon that comes on the link.
+    pub(super) fn receive(&mut self, beacon: Beacon) -> Result<(), Ignored> {
+        let at = Moment::from_millis(self.now);
+        let input = Input::Beacon {
+            channel: A,
+            beacon,
+            at,
+        };
+        let received = self.election.handle(input, at);
+        self.pass_no_time();
+        received
+    }
+
     pub(super) fn read_beacon(&mut self, channel: Channel, beacon: Beacon) {
         let at = Moment::from_millis(self.now);
         self.tell(Input::Beacon {
@@ -239,6 +252,15 @@ pub(super) fn link(name: &str, network: &str) -> Link {
         gateways: BTreeSet::new(),
         ports: BTreeSet::new(),
     }
+}
+
+/// Whoever says this says too that it hears `b`, as well as it hears this node.
+pub(super) fn vouch_for_b(beacon: &mut Beacon) {
+    let me = beacon.heard[0];
+    beacon.heard.push(Heard {
+        session: Session(2),
+        ..me
+    });
 }
 
 pub(super) fn own(term: u64) -> Entry {
