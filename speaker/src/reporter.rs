@@ -6,8 +6,8 @@
 //! undone before it is written is not written at all, and what went wrong once is tried again.
 //!
 //! An address has one status, and in the end one node owns it; until then two may think so. A node
-//! does not write over a higher claim of a node that may announce (R4), nor does it clear a status
-//! that has changed since it was read. So of two the claim stays that the election lets stay.
+//! does not write over a higher claim (R4), unless that is of a node that may not announce and this one
+//! may, nor does it clear a status that has changed since it was read. So two do not write in turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -419,17 +419,20 @@ impl Reporter {
         })
     }
 
-    /// Whether another node that may announce has a higher claim (R4). That of one which may not is
-    /// out of date: it has died, perhaps while this node could not hear it.
+    /// Whether another node has a claim that goes before this node's. That of a node which may announce
+    /// goes before that of one which may not: that one has died, perhaps while nobody heard it, or is
+    /// about to hand the address over. Of two that may, or may not, the higher claim does (R4).
     fn is_outdone(&self, claim: &Claim, record: &Record) -> bool {
         let Some(recorded) = record.recorded.as_ref().filter(|recorded| recorded.stands) else {
             return false;
         };
         let others = recorded.node.as_ref().filter(|node| **node != self.node);
         others.is_some_and(|node| {
-            let order = |node, term| (term, rendezvous_weight(node, claim.owned.address));
-            self.eligible.contains(node)
-                && order(node, recorded.term) > order(&self.node, claim.owned.term)
+            let order = |node, term| {
+                let weight = rendezvous_weight(node, claim.owned.address);
+                (self.eligible.contains(node), term, weight)
+            };
+            order(node, recorded.term) > order(&self.node, claim.owned.term)
         })
     }
 }

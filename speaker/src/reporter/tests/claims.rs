@@ -278,6 +278,30 @@ fn the_claim_of_a_node_that_has_died_is_written_over_when_it_may_not_announce_an
     }
 }
 
+/// The network is split, and both reach the API server: each keeps what it cannot hand over.
+#[test]
+fn of_two_that_announce_only_one_writes_whoever_of_them_may() {
+    for (we_may, they_may) in [(true, true), (true, false), (false, true), (false, false)] {
+        for (ours, theirs) in [(4, 5), (5, 4)] {
+            let mut world = World::at_rest();
+            world.set_eligible("a", we_may);
+            world.set_eligible("b", they_may);
+            world.tell(own(ADDRESS, ours));
+            world.set(ADDRESS, by("b", i64::try_from(theirs).expect("small")));
+            let we_write = world.pass(Duration::from_mins(1)) > 0;
+            // What the other one does in our place.
+            let mut world = World::at_rest();
+            world.set_eligible("a", they_may);
+            world.set_eligible("b", we_may);
+            world.tell(own(ADDRESS, theirs));
+            world.set(ADDRESS, by("b", i64::try_from(ours).expect("small")));
+            let they_write = world.pass(Duration::from_mins(1)) > 0;
+            let case = format!("{we_may}/{ours} and {they_may}/{theirs}");
+            assert!(we_write != they_write, "{case}");
+        }
+    }
+}
+
 #[test]
 fn at_the_end_everything_is_taken_back() {
     let mut world = World::at_rest();
