@@ -320,12 +320,13 @@ impl Election {
             if let Some(path) = peer.path_mut(Channel::Unicast) {
                 path.asked = Some(now);
             }
-            let is_up = |channel: &Channel| peer.path(*channel).is_some_and(|path| !path.down);
             for (link, _) in self.links.iter() {
+                let is_up = |channel: &Channel| peer.path(*channel).is_some_and(|path| !path.down);
                 let wanted = wanted(&self.contests, &self.config.node, &peer.book, link)
                     .filter(|(_, contest)| !contest.channels.iter().any(is_up))
                     .max_by_key(|(_, contest)| contest.own.is_some());
                 if let Some((address, _)) = wanted {
+                    peer.note_question(Channel::Link(link), now);
                     self.outputs.push_back(Output::Probe { link, address });
                 }
             }
@@ -355,7 +356,8 @@ impl Election {
         }
     }
 
-    /// R9: who fell silent while nothing was heard on `channel` could not be asked. It is now.
+    /// R9, R15: who fell silent while nothing was heard on `channel`, or is met there by datagrams, could
+    /// not be asked. It is now.
     fn ask_who_was_down(&mut self, channel: Channel) {
         let Channel::Link(link) = channel else {
             return;
@@ -367,6 +369,7 @@ impl Election {
                 self.outputs.push_back(Output::Probe { link, address });
             }
         }
+        self.membership.ask_for_witnesses();
     }
 }
 

@@ -16,7 +16,7 @@ use crate::name::NodeName;
 
 /// The version of the format. Another one is refused: the state is that of this program. To be raised
 /// when what an election holds or is told changes.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 
 /// The version of this program, which a trace names, so that who cannot read it knows who can.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

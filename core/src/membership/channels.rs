@@ -44,6 +44,15 @@ impl Membership {
         self.hearing.keys().copied()
     }
 
+    /// R15: a link may be heard again: the wire is to be asked at once whether those are there who are
+    /// met by datagrams.
+    pub(crate) fn ask_for_witnesses(&mut self) {
+        for peer in self.peers.values_mut() {
+            peer.ask_for_witness();
+        }
+        self.plan_silence();
+    }
+
     /// These are the channels from now on.
     pub(crate) fn set_channels(&mut self, channels: &[Channel], now: Moment) {
         let gone = |channel: &Channel, _: &mut Hearing| !channels.contains(channel);
@@ -60,9 +69,7 @@ impl Membership {
                 hearing.after(since, now)
             });
             self.hearing.insert(channel, hearing);
-            for peer in self.peers.values_mut() {
-                peer.ask_for_witness();
-            }
+            self.ask_for_witnesses();
         }
         let surplus = self.away.len().saturating_sub(MOST_AWAY);
         self.away.drain(..surplus);

@@ -27,8 +27,8 @@ pub(crate) struct Peer {
     pub(crate) proven: bool,
     pub(crate) book: Book,
     pub(crate) paths: Vec<Path>,
-    /// When a frame of it that is no beacon was last seen, by link (R15).
-    witnessed: Vec<(Channel, Moment)>,
+    /// Where frames of it were seen that are no beacons (R15).
+    witnessed: Vec<Witness>,
     /// When it was heard by datagram last that it has claimed something (R15).
     claimed: Option<Moment>,
     /// Its start before this one ended without a word: nobody knows what it did last.
@@ -39,6 +39,16 @@ pub(crate) struct Peer {
     pub(super) floor: u64,
     /// When it was heard last, on any channel.
     pub(super) heard: Moment,
+}
+
+/// A link on which a frame of a peer was seen that is no beacon.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Witness {
+    link: Channel,
+    /// When one was seen last.
+    seen: Moment,
+    /// When one of its addresses was asked for there last, since the first was seen.
+    asked: Option<Moment>,
 }
 
 /// What is heard of a peer on one channel.
@@ -141,7 +151,8 @@ impl Peer {
         let by_datagrams = self.path(Channel::Unicast);
         let mut seen_only = self.unproven_witnesses();
         by_datagrams.is_some_and(|path| super::is_heard(path, now))
-            && (self.paths.len() == 1 || seen_only.any(|seen| now.since(seen) < WITNESSED))
+            && (self.paths.len() == 1
+                || seen_only.any(|witness| now.since(witness.seen) < WITNESSED))
     }
 
     /// These are the channels from now on.
@@ -154,7 +165,7 @@ impl Peer {
             stays
         });
         self.witnessed
-            .retain(|(channel, _)| channels.contains(channel));
+            .retain(|witness| channels.contains(&witness.link));
     }
 
     /// R15: the wire is to be asked at once whether it is there, if it is heard by datagrams.
@@ -167,17 +178,29 @@ impl Peer {
     /// R15: a frame of it was seen on that link. When one was before, if any was.
     pub(super) fn witness(&mut self, channel: Channel, now: Moment) -> Option<Moment> {
         let mut links = self.witnessed.iter_mut();
-        if let Some((_, at)) = links.find(|(link, _)| *link == channel) {
-            return Some(std::mem::replace(at, now));
+        if let Some(witness) = links.find(|witness| witness.link == channel) {
+            return Some(std::mem::replace(&mut witness.seen, now));
         }
-        self.witnessed.push((channel, now));
+        self.witnessed.push(Witness {
+            link: channel,
+            seen: now,
+            asked: None,
+        });
         None
+    }
+
+    /// R15: one of its addresses is asked for on that link.
+    pub(crate) fn note_question(&mut self, channel: Channel, now: Moment) {
+        let mut links = self.witnessed.iter_mut();
+        if let Some(witness) = links.find(|witness| witness.link == channel) {
+            witness.asked = Some(now);
+        }
     }
 
     /// R15: whether a frame of it was seen lately on one of those links.
     pub(crate) fn is_witnessed(&self, channels: &[Channel], now: Moment) -> bool {
         let mut links = self.witnessed.iter();
-        links.any(|(link, at)| channels.contains(link) && now.since(*at) < WITNESSED)
+        links.any(|witness| channels.contains(&witness.link) && now.since(witness.seen) < WITNESSED)
     }
 
     /// R15: forgets on which links it was seen longer ago than lately. Says whether it was met by
@@ -185,19 +208,18 @@ impl Peer {
     pub(crate) fn forget_witnesses(&mut self, now: Moment) -> bool {
         let paths = &self.paths;
         let mut was_met = false;
-        self.witnessed.retain(|(link, at)| {
-            let is_over = now.since(*at) >= WITNESSED;
-            was_met |= is_over && !paths.iter().any(|path| path.channel == *link);
+        self.witnessed.retain(|witness| {
+            let is_over = now.since(witness.seen) >= WITNESSED;
+            was_met |= is_over && !paths.iter().any(|path| path.channel == witness.link);
             !is_over
         });
         was_met
     }
 
-    /// R15: when it was seen on links where it was never heard.
-    fn unproven_witnesses(&self) -> impl Iterator<Item = Moment> {
+    /// R15: the links on which it was seen and never heard.
+    fn unproven_witnesses(&self) -> impl Iterator<Item = &Witness> {
         let links = self.witnessed.iter();
-        let unproven = links.filter(|(link, _)| self.path(*link).is_none());
-        unproven.map(|(_, at)| *at)
+        links.filter(|witness| self.path(witness.link).is_none())
     }
 
     pub(crate) fn path(&self, channel: Channel) -> Option<&Path> {
@@ -215,7 +237,8 @@ impl Peer {
         let paths = self.paths.iter().filter(|path| !path.down);
         let silent = paths.map(|path| path.silence_at(interval));
         let witness = self.witness_at(interval, links);
-        let unseen = self.unproven_witnesses().map(|seen| seen + WITNESSED);
+        let unseen = self.unproven_witnesses();
+        let unseen = unseen.map(|witness| witness.seen + WITNESSED);
         silent.chain(witness).chain(unseen).min()
     }
 
@@ -234,8 +257,8 @@ impl Peer {
         let has_just_claimed = self
             .claimed
             .is_some_and(|claimed| asked < claimed + path.limit);
-        let mut met = self.unproven_witnesses();
-        let is_urgent = has_just_claimed || met.any(|seen| seen < asked);
+        let is_unanswered = |witness: &Witness| witness.asked.is_some_and(|at| witness.seen < at);
+        let is_urgent = has_just_claimed || self.unproven_witnesses().any(is_unanswered);
         let next = asked + if is_urgent { interval } else { WITNESS };
         // R9: an answer is a sign of life where datagrams do not come any more.
         let suspect = path.last_beacon + path.suspect;

@@ -202,6 +202,40 @@ fn r15_what_is_owned_by_who_is_not_seen_any_more_is_taken() {
     assert_eq!(world.decisions(), ["own 10 OwnerReleased"]);
 }
 
+/// There is no address of it to ask for where it is only seen.
+#[test]
+fn r15_who_answers_on_one_link_is_not_asked_more_because_it_is_seen_on_another() {
+    let mut world = beside_owner_met_by_datagrams();
+    world.add_link();
+    let mut questions = 0;
+    for _ in 0..5 {
+        world.tell(Input::Seen {
+            link: OTHER,
+            address: IpAddr::from([198, 51, 100, 7]),
+            mac: B,
+        });
+        questions += world.pass_filtered(1_000, &[own(9)], true);
+    }
+    assert_eq!(world.decisions(), Vec::<String>::new());
+    assert!((4..=6).contains(&questions), "{questions}");
+}
+
+/// The cable has a carrier, and nothing came over it.
+#[test]
+fn r15_who_is_met_by_datagrams_is_asked_for_at_once_when_the_link_is_heard_again() {
+    for silent in (3_100..5_000).step_by(100) {
+        let mut world = beside_owner_met_by_datagrams();
+        for _ in 0..silent {
+            if world.now.is_multiple_of(4 * INTERVAL) {
+                world.hear_by_datagram(&[own(9)]);
+            }
+            world.pass_alone(1, false);
+        }
+        world.pass_filtered(2_000, &[own(9)], true);
+        assert_eq!(world.decisions(), Vec::<String>::new(), "{silent} ms");
+    }
+}
+
 #[test]
 fn r12_who_was_deaf_when_its_beacons_were_last_heard_says_by_datagram_that_it_hears_again() {
     for deaf in [false, true] {
